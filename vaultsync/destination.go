@@ -1,0 +1,35 @@
+package vaultsync
+
+import (
+	"context"
+	"iter"
+
+	"github.com/keyferry/keyferry/secret"
+)
+
+// Destination is one Azure Key Vault. The keyvault package implements it. Implementations are safe for concurrent
+// use, keep the write budget of the vault and do their own retries; errors wrap the sentinels of package secret.
+type Destination interface {
+	Inventory
+	Keeper
+}
+
+// Inventory tells what is there, without values.
+type Inventory interface {
+	// List yields every secret with the properties of its current version, disabled ones included. The Meta has
+	// no Version. After an error nothing more is yielded.
+	List(ctx context.Context) iter.Seq2[secret.Meta, error]
+	// Versions returns all versions of one secret in any order; none when there is no such secret.
+	Versions(ctx context.Context, name string) ([]secret.Meta, error)
+}
+
+// Keeper reads and writes one secret.
+type Keeper interface {
+	// Get returns the current version. secret.ErrDisabled, secret.ErrNotFound.
+	Get(ctx context.Context, name string) (secret.Value, secret.Meta, error)
+	// Set writes a new version. When the answer is lost it looks whether the version was written before it
+	// repeats. secret.ErrDeleted when the name is held by a deleted secret, secret.ErrManaged.
+	Set(ctx context.Context, name string, d secret.Draft) (secret.Meta, error)
+	// Update patches the current version and returns what it then is.
+	Update(ctx context.Context, name string, p secret.Patch) (secret.Meta, error)
+}
