@@ -1,0 +1,122 @@
+package vaultsync
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"github.com/keyferry/keyferry/secret"
+)
+
+// ComputeName is the name Key Vault gives a path inside a mount: every character outside [0-9A-Za-z] becomes a
+// hyphen, runs collapse, ends are trimmed. What is longer than 127 is cut and ends in a hash of the whole path. It
+// is "" when nothing is left.
+func ComputeName(path string) string {
+	var b strings.Builder
+	gap := false
+	for _, c := range path {
+		plain := '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !plain {
+			gap = b.Len() > 0
+			continue
+		}
+		if gap {
+			b.WriteByte('-')
+			gap = false
+		}
+		b.WriteRune(c)
+	}
+	name := b.String()
+	if len(name) > secret.MaxName {
+		name = withSuffix(name, path)
+	}
+	return name
+}
+
+// withSuffix ends the name in a hash of the text, stable for ever, within 127 characters.
+func withSuffix(name, text string) string {
+	sum := sha256.Sum256([]byte(text))
+	end := "-" + hex.EncodeToString(sum[:4])
+	if room := secret.MaxName - len(end); len(name) > room {
+		name = strings.TrimRight(name[:room], "-")
+	}
+	return name + end
+}
+
+// Entry is one secret of the source with the name it has in the destination.
+type Entry struct {
+	Rule  *Rule
+	Mount Mount
+	Path  string // inside the mount
+	Ref   string // secret.EncodePath: what the tag vault-path says
+	Name  string // "" when no name could be given; Fault then says why
+	Fault Reason // "", ReasonNameCollision, ReasonNameEmpty
+	Rival string // on a collision, the Ref of one other that wants the name
+}
+
+// Where is the entry's place in Vault as people write it.
+func (e Entry) Where() string { return e.Mount.Path + "/" + e.Path }
+
+// nameAll gives every entry its name. holder tells which Ref holds a name in the destination, "" for none of ours.
+//
+// Names are one for the whole scope, so a name never depends on which part of the scope a run was asked for. Who
+// already holds a name keeps it, also a suffixed one; newcomers that want a held or a contested name are refused or
+// get a suffix, as their rule says.
+func nameAll(entries []Entry, holder func(name string) string) {
+	for i := range entries {
+		e := &entries[i]
+		e.Name = e.Rule.Map[e.Path]
+		if e.Name == "" {
+			e.Name = ComputeName(e.Path)
+		}
+		if e.Name == "" {
+			e.Fault = ReasonNameEmpty
+			continue
+		}
+		if suffixed := withSuffix(e.Name, e.Ref); e.Rule.OnCollision == CollisionSuffix && holder(suffixed) == e.Ref {
+			e.Name = suffixed
+		}
+	}
+	for _, rivals := range contested(entries, holder) {
+		if e := &entries[rivals.loser]; e.Rule.OnCollision == CollisionSuffix {
+			e.Name = withSuffix(e.Name, e.Ref)
+		} else {
+			refuse(entries, rivals)
+		}
+	}
+	for _, rivals := range contested(entries, holder) { // a suffixed name may be somebody's plain one
+		refuse(entries, rivals)
+	}
+}
+
+// contest is an entry that cannot have its name, and one that wants it too.
+type contest struct{ loser, rival int }
+
+// contested finds the entries that share a name with another and do not hold it.
+func contested(entries []Entry, holder func(name string) string) []contest {
+	wanted := make(map[string][]int, len(entries))
+	for i, e := range entries {
+		if e.Fault == "" {
+			fold := secret.FoldName(e.Name)
+			wanted[fold] = append(wanted[fold], i)
+		}
+	}
+	var out []contest
+	for name, rivals := range wanted {
+		if len(rivals) == 1 {
+			continue
+		}
+		held := holder(name)
+		for n, i := range rivals {
+			if entries[i].Ref != held {
+				out = append(out, contest{loser: i, rival: rivals[(n+1)%len(rivals)]})
+			}
+		}
+	}
+	return out
+}
+
+func refuse(entries []Entry, c contest) {
+	entries[c.loser].Fault = ReasonNameCollision
+	entries[c.loser].Rival = entries[c.rival].Where()
+}

@@ -1,0 +1,110 @@
+package vaultsync
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/keyferry/keyferry/secret"
+)
+
+// Report is the outcome of a run. It holds names and paths, never a value.
+type Report struct {
+	Started  time.Time    `json:"started"`
+	Took     string       `json:"took"`
+	Config   string       `json:"config,omitempty"` // hash of the configuration
+	Planned  bool         `json:"planned"`          // nothing was written
+	Complete bool         `json:"complete"`         // false: the run was cut off or could not read everything
+	Missing  []string     `json:"missing,omitempty"`
+	Counts   map[Verb]int `json:"counts"`
+	Items    []Item       `json:"items"` // everything but what is unchanged, by name
+
+	mu   sync.Mutex
+	errs []error
+}
+
+// Item is one line of a report.
+type Item struct {
+	Verb    Verb     `json:"verb"`
+	Name    string   `json:"name,omitempty"`
+	Source  string   `json:"source"` // mount and path in Vault
+	Rule    string   `json:"rule,omitempty"`
+	Reason  Reason   `json:"reason"`
+	Text    string   `json:"text,omitempty"`
+	Hint    string   `json:"hint,omitempty"`
+	Dropped []string `json:"droppedTags,omitempty"`
+}
+
+func newReport(now time.Time, planned bool) *Report {
+	return &Report{Started: now.UTC(), Planned: planned, Complete: true, Counts: map[Verb]int{}, Items: []Item{}}
+}
+
+// add counts a decision and keeps its line unless nothing moved.
+func (r *Report) add(e Entry, d Decision) {
+	item := Item{
+		Verb: d.Verb, Name: e.Name, Source: e.Where(), Rule: e.Rule.Name,
+		Reason: d.Reason, Text: d.Reason.Meaning(), Dropped: d.Dropped,
+	}
+	if e.Rival != "" {
+		item.Text += "; so does " + e.Rival
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Counts[d.Verb]++
+	if d.Verb != Unchanged || len(d.Dropped) > 0 {
+		r.Items = append(r.Items, item)
+	}
+}
+
+// fail counts something that could not be done.
+func (r *Report) fail(item Item, err error) {
+	item.Verb, item.Reason, item.Text, item.Hint = Failed, Reason(secret.Code(err)), err.Error(), secret.Hint(err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Counts[Failed]++
+	r.Items = append(r.Items, item)
+	r.errs = append(r.errs, err)
+}
+
+// leave notes a part of the scope that this run says nothing about.
+func (r *Report) leave(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Complete = false
+	r.Missing = append(r.Missing, what)
+}
+
+// close puts the lines in a stable order.
+func (r *Report) close(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Took = now.Sub(r.Started).Round(time.Millisecond).String()
+	slices.SortFunc(r.Items, func(a, b Item) int {
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Source, b.Source)
+	})
+	slices.Sort(r.Missing)
+}
+
+// Changes is how many secrets the run wrote, or a plan would.
+func (r *Report) Changes() int {
+	n := 0
+	for v, c := range r.Counts {
+		if v.changes() {
+			n += c
+		}
+	}
+	return n
+}
+
+// Total is how many secrets the run looked at.
+func (r *Report) Total() int {
+	n := 0
+	for _, c := range r.Counts {
+		n += c
+	}
+	return n
+}
