@@ -36,9 +36,6 @@ type knowledge struct {
 	entry  Entry
 	hasher secret.Hasher
 	full   bool // trust no fingerprint: compare the values
-	// sketch is set by plan: a value that is sure to be needed is not read, and the verb it would lead to is
-	// given as a forecast.
-	sketch bool
 
 	row     *row          // destination; nil: no such secret
 	state   *State        // source; nil: not read. Known from the start on KV v1, which has none
@@ -75,9 +72,6 @@ func decideAbsent(k knowledge) Decision {
 		return d
 	}
 	if k.value == nil {
-		if k.sketch {
-			return verdict(Create, ReasonNew)
-		}
 		return ask(needValue)
 	}
 	if d, ok := decideValue(k); !ok {
@@ -211,9 +205,6 @@ func decideStill(k knowledge, written secret.State) Decision {
 // decideMoved is for a copy whose source moved, or may have.
 func decideMoved(k knowledge, written secret.State, print string) Decision {
 	if k.value == nil {
-		if k.sketch {
-			return verdict(Update, ReasonSourceChanged)
-		}
 		return ask(needValue)
 	}
 	if d, ok := decideValue(k); !ok {

@@ -77,9 +77,8 @@ func (e *Engine) check(s Scope) error {
 	return fmt.Errorf("find sync rule %q: %w", s.Rule, secret.ErrNotFound)
 }
 
-// Plan tells what Sync would do. It writes nothing and reads no value it can do without: a secret whose value must
-// be copied is a forecast, which Sync settles with the read that carries the value. The error is nil when the plan
-// covers the whole scope, secret.ErrPartial when the report lists failures.
+// Plan tells what Sync would do, by the same reads and the same decisions, and writes nothing. The error is nil when
+// the plan covers the whole scope, secret.ErrPartial when the report lists failures.
 func (e *Engine) Plan(ctx context.Context, s Scope) (*Report, error) {
 	report := newReport(e.Now(), true)
 	report.Config = e.Config
@@ -146,7 +145,7 @@ func (e *Engine) run(ctx context.Context, s Scope, hasher secret.Hasher, report 
 		}
 	}
 	if err := e.each(ctx, work, report, func(ctx context.Context, entry Entry) (Decision, error) {
-		k := knowledge{now: e.Now(), entry: entry, hasher: hasher, full: s.Full, sketch: report.Planned}
+		k := knowledge{now: e.Now(), entry: entry, hasher: hasher, full: s.Full}
 		if entry.Name != "" {
 			k.row = rows[secret.FoldName(entry.Name)]
 		}

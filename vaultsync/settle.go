@@ -43,7 +43,7 @@ var errVanished = errors.New("vanished")
 // which tells the state too.
 func (e *Engine) learnSource(ctx context.Context, k *knowledge, n need) error {
 	source, m, path := e.Sources[k.entry.Rule.source()], k.entry.Mount, k.entry.Path
-	if n == needState && (k.sketch || k.row != nil && !k.full) {
+	if n == needState && k.row != nil && !k.full {
 		s, err := source.Metadata(ctx, m, path)
 		if err != nil {
 			return absent(err, "read the metadata of", k.entry)
