@@ -1,0 +1,105 @@
+package keyvault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/keyferry/keyferry/secret"
+)
+
+// List yields every secret with the properties of its current version, disabled and managed ones included, in pages
+// of 25. The Meta has no Version, because the listing names none. After an error nothing more is yielded; an error is
+// never silent, so a listing without one is complete.
+func (c *Client) List(ctx context.Context) iter.Seq2[secret.Meta, error] {
+	return func(yield func(secret.Meta, error) bool) {
+		pager := c.api.NewListSecretPropertiesPager(nil)
+		for pager.More() {
+			page, err := pager.NextPage(ctx)
+			if err != nil {
+				yield(secret.Meta{}, fmt.Errorf("list secrets: %w", explain(err)))
+				return
+			}
+			for _, p := range page.Value {
+				m, ok := listed(p)
+				if !ok {
+					yield(secret.Meta{}, fmt.Errorf("list secrets: %w", malformed()))
+					return
+				}
+				m.Version = ""
+				if !yield(m, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Versions returns all versions of one secret, in no order that means anything; none when there is no such secret.
+func (c *Client) Versions(ctx context.Context, name string) ([]secret.Meta, error) {
+	if err := checkName(name); err != nil {
+		return nil, fmt.Errorf("list versions of secret %q: %w", name, err)
+	}
+	var all []secret.Meta
+	pager := c.api.NewListSecretPropertiesVersionsPager(name, nil)
+	for pager.More() {
+		page, err := pager.NextPage(ctx)
+		if err != nil {
+			f := explain(err)
+			if errors.Is(f, secret.ErrNotFound) {
+				return nil, nil
+			}
+			return nil, fmt.Errorf("list versions of secret %q: %w", name, f)
+		}
+		for _, p := range page.Value {
+			m, ok := listed(p)
+			if !ok || m.Version == "" || !secret.SameName(m.Name, name) {
+				return nil, fmt.Errorf("list versions of secret %q: %w", name, malformed())
+			}
+			all = append(all, m)
+		}
+	}
+	return all, nil
+}
+
+// listed reads an item of a listing.
+func listed(p *azsecrets.SecretProperties) (secret.Meta, bool) {
+	if p == nil {
+		return secret.Meta{}, false
+	}
+	return metaOf(p.ID, p.Attributes, p.ContentType, p.Managed, p.Tags)
+}
+
+// Get returns the current version. secret.ErrDisabled when it is disabled: Key Vault then does not fall back to an
+// older one. secret.ErrNotFound also when the name is held by a deleted secret. A version outside its validity is
+// returned like any other.
+func (c *Client) Get(ctx context.Context, name string) (secret.Value, secret.Meta, error) {
+	return c.GetVersion(ctx, name, "")
+}
+
+// GetVersion returns one version; "" is the current one. Errors as for Get.
+func (c *Client) GetVersion(ctx context.Context, name, version string) (secret.Value, secret.Meta, error) {
+	v, m, err := c.get(ctx, name, version)
+	if err != nil {
+		return secret.Value{}, secret.Meta{}, fmt.Errorf("get secret %q%s: %w", name, ofVersion(version), err)
+	}
+	return v, m, nil
+}
+
+func (c *Client) get(ctx context.Context, name, version string) (secret.Value, secret.Meta, error) {
+	if err := checkNameVersion(name, version); err != nil {
+		return secret.Value{}, secret.Meta{}, err
+	}
+	resp, err := c.api.GetSecret(ctx, name, version, nil)
+	if err != nil {
+		return secret.Value{}, secret.Meta{}, explain(err)
+	}
+	m, ok := namedMeta(name, resp.Secret)
+	if !ok || resp.Value == nil || version != "" && m.Version != version {
+		return secret.Value{}, secret.Meta{}, malformed()
+	}
+	return secret.New(*resp.Value), m, nil
+}
