@@ -1,0 +1,226 @@
+package vault
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/keyferry/keyferry/secret"
+	"github.com/keyferry/keyferry/vaultsync"
+)
+
+// The decoders take an answer of Vault apart. Fields they do not know are passed over, because each release of Vault
+// adds some; a field they need and do not find, or of another type, makes the answer malformed. Their errors quote
+// nothing, for encoding/json quotes the text it stumbles over.
+
+// malformed says what of an answer is not as Vault sends it. It is no absence and no value: nothing follows from it.
+func malformed(what string) error {
+	return &fault{kind: secret.ErrUnavailable, text: "the answer is not one of vault: " + what}
+}
+
+// decode reads exactly one JSON value.
+func decode(body []byte, into any, what string) error {
+	if !utf8.Valid(body) {
+		return malformed(what)
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	if d.Decode(into) != nil {
+		return malformed(what)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return malformed(what)
+	}
+	return nil
+}
+
+// decodeGrant reads the answer of a log-in.
+func decodeGrant(body []byte) (grant, error) {
+	var a struct {
+		Auth *struct {
+			Token   string `json:"client_token"`
+			Seconds int64  `json:"lease_duration"`
+		} `json:"auth"`
+	}
+	if err := decode(body, &a, "log-in"); err != nil {
+		return grant{}, err
+	}
+	if a.Auth == nil || a.Auth.Token == "" || a.Auth.Seconds < 0 || a.Auth.Seconds > 1<<32 {
+		return grant{}, &fault{kind: secret.ErrUnauthorized, text: "the log-in gave no token; second factors are not supported"}
+	}
+	return grant{secret.New(a.Auth.Token), time.Duration(a.Auth.Seconds) * time.Second}, nil
+}
+
+// mountBody is a secrets engine in the answers of sys/internal/ui/mounts. Options are null, empty or {"version":"1"}
+// for KV version 1 (facts/vault-sync.md A7).
+type mountBody struct {
+	Type     string            `json:"type"`
+	UUID     string            `json:"uuid"`
+	Accessor string            `json:"accessor"`
+	Options  map[string]string `json:"options"`
+}
+
+// mount makes the port's view of an engine, or false when it is not KV.
+func (b mountBody) mount(path string) (vaultsync.Mount, bool) {
+	m := vaultsync.Mount{Path: strings.Trim(path, "/"), Version: 1, ID: b.UUID + "/" + b.Accessor}
+	if b.Options["version"] == "2" {
+		m.Version = 2
+	}
+	return m, b.Type == "kv" || b.Type == "generic"
+}
+
+// decodeMounts reads the answer of sys/internal/ui/mounts and keeps the KV mounts.
+func decodeMounts(body []byte) ([]vaultsync.Mount, error) {
+	var a struct {
+		Data *struct {
+			Secret map[string]mountBody `json:"secret"`
+		} `json:"data"`
+	}
+	if err := decode(body, &a, "mounts"); err != nil {
+		return nil, err
+	}
+	if a.Data == nil || a.Data.Secret == nil {
+		return nil, malformed("mounts")
+	}
+	var mounts []vaultsync.Mount
+	for path, b := range a.Data.Secret {
+		if m, kv := b.mount(path); kv {
+			mounts = append(mounts, m)
+		}
+	}
+	return mounts, nil
+}
+
+// decodeMount reads the answer of sys/internal/ui/mounts/<path>: the engine that owns the path, and whether it is KV.
+func decodeMount(body []byte) (vaultsync.Mount, bool, error) {
+	var a struct {
+		Data *struct {
+			mountBody
+			Path string `json:"path"`
+		} `json:"data"`
+	}
+	if err := decode(body, &a, "mount"); err != nil {
+		return vaultsync.Mount{}, false, err
+	}
+	if a.Data == nil || a.Data.Path == "" {
+		return vaultsync.Mount{}, false, malformed("mount")
+	}
+	m, kv := a.Data.mount(a.Data.Path)
+	return m, kv, nil
+}
+
+// decodeList reads the names in a folder.
+func decodeList(body []byte) ([]string, error) {
+	var a struct {
+		Data *struct {
+			Keys *[]string `json:"keys"`
+		} `json:"data"`
+	}
+	if err := decode(body, &a, "listing"); err != nil {
+		return nil, err
+	}
+	if a.Data == nil || a.Data.Keys == nil {
+		return nil, malformed("listing without names")
+	}
+	return *a.Data.Keys, nil
+}
+
+// versionBody is what KV version 2 tells of one version of a secret.
+type versionBody struct {
+	Created   string `json:"created_time"`
+	Deletion  string `json:"deletion_time"`
+	Destroyed bool   `json:"destroyed"`
+}
+
+func (b versionBody) state(number int, custom map[string]string) (vaultsync.State, error) {
+	created, err := time.Parse(time.RFC3339Nano, b.Created)
+	if err != nil || number < 1 {
+		return vaultsync.State{}, malformed("version")
+	}
+	s := vaultsync.State{Version: number, Created: created, Destroyed: b.Destroyed, Custom: custom}
+	if b.Deletion != "" {
+		if s.Deletion, err = time.Parse(time.RFC3339Nano, b.Deletion); err != nil {
+			return vaultsync.State{}, malformed("deletion time")
+		}
+	}
+	return s, nil
+}
+
+// decodeMetadata reads the answer of <mount>/metadata/<path>. A secret never written has version 0.
+func decodeMetadata(body []byte) (vaultsync.State, error) {
+	var a struct {
+		Data *struct {
+			Current  *int                   `json:"current_version"`
+			Versions map[string]versionBody `json:"versions"`
+			Custom   map[string]string      `json:"custom_metadata"`
+		} `json:"data"`
+	}
+	if err := decode(body, &a, "metadata"); err != nil {
+		return vaultsync.State{}, err
+	}
+	if a.Data == nil || a.Data.Current == nil {
+		return vaultsync.State{}, malformed("metadata without a version")
+	}
+	if *a.Data.Current == 0 {
+		return vaultsync.State{Custom: a.Data.Custom}, nil
+	}
+	v, there := a.Data.Versions[strconv.Itoa(*a.Data.Current)]
+	if !there {
+		return vaultsync.State{}, malformed("metadata without its current version")
+	}
+	return v.state(*a.Data.Current, a.Data.Custom)
+}
+
+// decodeData reads the answer of <mount>/data/<path>, that of status 404 for a version that is deleted or destroyed
+// included (facts/vault-sync.md A4). Fields is nil when the version has none to show.
+func decodeData(body []byte) (vaultsync.State, vaultsync.Fields, error) {
+	var a struct {
+		Data *struct {
+			Data     map[string]json.RawMessage `json:"data"`
+			Metadata *struct {
+				versionBody
+				Version int               `json:"version"`
+				Custom  map[string]string `json:"custom_metadata"`
+			} `json:"metadata"`
+		} `json:"data"`
+	}
+	if err := decode(body, &a, "secret"); err != nil {
+		return vaultsync.State{}, nil, err
+	}
+	if a.Data == nil || a.Data.Metadata == nil {
+		return vaultsync.State{}, nil, malformed("secret without metadata")
+	}
+	s, err := a.Data.Metadata.state(a.Data.Metadata.Version, a.Data.Metadata.Custom)
+	if err != nil {
+		return vaultsync.State{}, nil, err
+	}
+	return s, guard(a.Data.Data), nil
+}
+
+// decodePlain reads a secret of KV version 1.
+func decodePlain(body []byte) (vaultsync.Fields, error) {
+	var a struct {
+		Data map[string]json.RawMessage `json:"data"`
+	}
+	if err := decode(body, &a, "secret"); err != nil {
+		return nil, err
+	}
+	if a.Data == nil {
+		return nil, malformed("secret without data")
+	}
+	return guard(a.Data), nil
+}
+
+func guard(raw map[string]json.RawMessage) vaultsync.Fields {
+	if raw == nil {
+		return nil
+	}
+	fields := make(vaultsync.Fields, len(raw))
+	for key, text := range raw {
+		fields[key] = secret.New(string(text))
+	}
+	return fields
+}

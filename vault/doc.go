@@ -1,0 +1,15 @@
+// Package vault reads HashiCorp Vault: it implements the source port of package vaultsync on KV version 1 and 2, logs
+// in, and is the only importer of Vault's API module.
+//
+// What it guarantees above the wire:
+//   - No environment variable steers it. Vault's API module reads about twenty (facts/vault-sync.md A12); everything
+//     here comes from Options.
+//   - Absence is proven. An empty or missing folder, a missing secret, a missing mount and a mount of the other KV
+//     version all answer 404; each gets its own result, and before "not found" is said the mount is looked up once
+//     more and compared with the one the caller holds.
+//   - A path is sent as it is or refused. The API module cleans paths, so that "x/../up" would read "up".
+//   - Reads are retried here and nowhere else, a few times, with jitter, within the context.
+//   - Errors name the operation, the path and the mount. They hold no URL, token, header or text of an answer.
+//
+// A Client changes nothing in Vault. The log-in is its only write.
+package vault

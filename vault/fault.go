@@ -1,0 +1,113 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/keyferry/keyferry/secret"
+)
+
+// fault is a call that Vault refused or that did not reach it. Its text is ours: what came from the network is only
+// looked at.
+type fault struct {
+	kind    error // sentinel of package secret
+	text    string
+	passing bool          // trying again within seconds may help
+	after   time.Duration // Vault's wish for how long to wait first
+	token   tokenFault    // what the refusal says of the token
+}
+
+// tokenFault is what a 403 tells of the token it was sent with (facts/vault-sync.md A9).
+type tokenFault int
+
+const (
+	tokenFine    tokenFault = iota
+	tokenDoubted            // "permission denied": its policies, or with old versions of Vault the token itself
+	tokenInvalid            // expired or revoked
+)
+
+func (f *fault) Error() string { return f.kind.Error() + ": " + f.text }
+func (f *fault) Unwrap() error { return f.kind }
+
+// judge says what a status other than 200 and 404 means (facts/vault-sync.md A9).
+func judge(a answer, after time.Duration) *fault {
+	text := bytes.ToLower(a.body)
+	says := func(phrase string) bool { return bytes.Contains(text, []byte(phrase)) }
+	status := fmt.Sprintf("vault answered %d", a.status)
+	switch {
+	case a.status == http.StatusForbidden && (says("invalid token") || says("bad token")):
+		return &fault{kind: secret.ErrUnauthorized, text: "vault does not know the token: expired or revoked", token: tokenInvalid}
+	case a.status == http.StatusForbidden:
+		return &fault{kind: secret.ErrForbidden, text: "vault denies it to the policies of this log-in", token: tokenDoubted}
+	case a.status == http.StatusUnauthorized:
+		return &fault{kind: secret.ErrUnauthorized, text: status + ", which a gateway before it does"}
+	case a.status == http.StatusTooManyRequests:
+		return &fault{kind: secret.ErrThrottled, text: status + ": a rate limit", passing: true, after: after}
+	case a.status == http.StatusServiceUnavailable && says("sealed"):
+		return &fault{kind: secret.ErrUnavailable, text: "vault is sealed"}
+	case a.status == http.StatusBadRequest && says("upgrading from non-versioned"):
+		return &fault{kind: secret.ErrUnavailable, text: "the mount is being upgraded to KV version 2", passing: true}
+	case a.status == http.StatusBadRequest:
+		return &fault{kind: secret.ErrInvalid, text: status + ": it takes the request for wrong"}
+	case a.status == http.StatusMethodNotAllowed:
+		return &fault{kind: secret.ErrUnsupported, text: status}
+	case a.status == http.StatusPreconditionFailed:
+		return &fault{kind: secret.ErrUnavailable, text: status + ": this node has not caught up", passing: true}
+	case a.status == http.StatusNotImplemented:
+		return &fault{kind: secret.ErrUnavailable, text: "vault is not initialized"}
+	case a.status >= 300 && a.status < 400:
+		return &fault{kind: secret.ErrUnavailable, text: status + ", a redirect, which is not followed: set the address of the active node or of a load balancer"}
+	case a.status >= 500:
+		return &fault{kind: secret.ErrUnavailable, text: status, passing: true, after: after}
+	}
+	return &fault{kind: secret.ErrPermanent, text: status}
+}
+
+// broken says why a call ended without an answer. When ctx has ended it is the cause of that; attempt is the part of
+// ctx that one call may take.
+func broken(ctx, attempt context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var (
+		tooLarge *http.MaxBytesError
+		dns      *net.DNSError
+		unknown  x509.UnknownAuthorityError
+		host     x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		record   tls.RecordHeaderError
+		timeout  net.Error
+	)
+	switch {
+	case errors.As(err, &tooLarge):
+		return &fault{kind: secret.ErrTooLarge, text: fmt.Sprintf("the answer has more than %d bytes", tooLarge.Limit)}
+	case errors.As(err, &unknown):
+		return &fault{kind: secret.ErrUnavailable, text: "no trusted authority signed vault's certificate: set its CA certificate"}
+	case errors.As(err, &host):
+		return &fault{kind: secret.ErrUnavailable, text: "vault's certificate is for another host"}
+	case errors.As(err, &invalid):
+		return &fault{kind: secret.ErrUnavailable, text: "vault's certificate is not valid now or not for a server"}
+	case errors.As(err, &record):
+		return &fault{kind: secret.ErrUnavailable, text: "the address does not speak TLS"}
+	}
+	text := "the connection failed"
+	switch {
+	case attempt.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
+		text = "no answer in time"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		text = "the host name is not known"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		text = "the connection was refused"
+	case errors.Is(err, syscall.ECONNRESET):
+		text = "the connection was reset"
+	}
+	return &fault{kind: secret.ErrUnavailable, text: text, passing: true}
+}

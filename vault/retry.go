@@ -1,0 +1,56 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sethvargo/go-retry"
+)
+
+const (
+	maxRetries = 4
+	firstWait  = 250 * time.Millisecond
+	maxWait    = 30 * time.Second // Vault's wish to wait longer is not granted: the call fails as throttled
+)
+
+// read gets an answer of status 200 or 404, with retries of what passes by itself, and with another token once if
+// Vault refuses the one in use.
+func (c *Client) read(ctx context.Context, r request) (answer, error) {
+	var after time.Duration
+	waits := retry.WithMaxRetries(maxRetries, retry.WithJitterPercent(50, retry.NewExponential(firstWait)))
+	wait := retry.BackoffFunc(func() (time.Duration, bool) {
+		d, stop := waits.Next()
+		return max(d, after), stop || after > maxWait
+	})
+	return retry.DoValue(ctx, wait, func(ctx context.Context) (answer, error) {
+		a, err := c.attempt(ctx, r)
+		var f *fault
+		if errors.As(err, &f) && f.passing {
+			after = f.after
+			err = retry.RetryableError(err)
+		}
+		return a, err
+	})
+}
+
+func (c *Client) attempt(ctx context.Context, r request) (answer, error) {
+	t, err := c.session.ticket(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := c.send(ctx, t.token, r)
+	var f *fault
+	if !errors.As(err, &f) {
+		return a, err
+	}
+	next, again, failed := c.session.second(ctx, t, f.token)
+	switch {
+	case failed != nil:
+		return answer{}, fmt.Errorf("%w; %w", err, failed)
+	case !again:
+		return a, err
+	}
+	return c.send(ctx, next.token, r)
+}
