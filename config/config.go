@@ -1,0 +1,179 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/keyferry/keyferry/rotation"
+	"github.com/keyferry/keyferry/secret"
+	"github.com/keyferry/keyferry/vaultsync"
+)
+
+// Config is everything Keyferry is told.
+type Config struct {
+	Vault    Vault
+	KeyVault KeyVault
+	State    State
+	Alerts   Alerts
+	Sync     vaultsync.Settings
+	Rotation rotation.Settings
+	Hash     string // of the file, stands in every report
+}
+
+// Vault says which HashiCorp Vault is read and how to log in.
+type Vault struct {
+	Address   string
+	Namespace string
+	CACert    string // path of a PEM file
+	Auth      Auth
+}
+
+// Auth is a log-in at Vault. Which fields count depends on Method.
+type Auth struct {
+	Method   string // azure, jwt, approle, kubernetes or token
+	Mount    string // of the auth method; empty: the method's name
+	Role     string
+	Audience string // azure, jwt: of the managed identity's token
+	RoleID   string // approle
+	SecretID secret.Value
+	Token    secret.Value
+}
+
+// KeyVault says which Key Vault is written and as whom.
+type KeyVault struct {
+	URL      string
+	Identity string // managed, workload, cli or environment
+	ClientID string // of a user-assigned identity; empty: the system-assigned one
+	CACert   string // path of a PEM file with further roots, for an emulator or a proxy that inspects TLS
+}
+
+// State says where leases and records are kept.
+type State struct {
+	URL        string       // container: https://<account>.blob.core.windows.net/<container>, or MemoryState
+	Connection secret.Value // connection string, instead of an identity
+}
+
+// MemoryState keeps leases and records in the process. It is refused unless Key Vault is an emulator on this machine.
+const MemoryState = "memory"
+
+// Alerts says who is told. The log always is.
+type Alerts struct {
+	Topic    string // endpoint of an Event Grid custom topic
+	TopicKey secret.Value
+	Webhook  secret.Value // URL; secret, because such URLs carry tokens
+}
+
+// methods are the ways to log in at Vault and what each needs.
+var methods = map[string]string{
+	"azure": "role", "jwt": "role", "kubernetes": "role",
+	"approle": "role id and secret id", "token": "token",
+}
+
+var identities = []string{"managed", "workload", "cli", "environment"}
+
+// Validate reports every fault at once, each wrapping secret.ErrUsage.
+func (c Config) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%w: %s", secret.ErrUsage, fmt.Sprintf(format, args...)))
+	}
+	if len(c.Sync.Rules) > 0 {
+		c.Vault.validate(fault)
+	}
+	if err := httpsURL(c.KeyVault.URL); err != nil {
+		fault("keyVault.url (KEYFERRY_KEYVAULT_URL) %v, for example https://kv-webapp-prod.vault.azure.net", err)
+	}
+	if !slices.Contains(identities, c.KeyVault.Identity) {
+		fault("keyVault.identity is one of %s, not %q", strings.Join(identities, ", "), c.KeyVault.Identity)
+	}
+	switch {
+	case c.State.URL == MemoryState && !Loopback(c.KeyVault.URL):
+		fault("state.url: memory is for an emulator on this machine; name a blob container (KEYFERRY_STATE_URL)")
+	case c.State.URL == MemoryState || !c.State.Connection.IsZero():
+	case c.State.URL == "":
+		fault("state.url (KEYFERRY_STATE_URL) is missing, for example https://<account>.blob.core.windows.net/keyferry")
+	default:
+		if err := httpsURL(c.State.URL); err != nil {
+			fault("state.url (KEYFERRY_STATE_URL) %v", err)
+		}
+	}
+	if c.Alerts.Topic != "" {
+		if err := httpsURL(c.Alerts.Topic); err != nil {
+			fault("alerts.topic (KEYFERRY_ALERT_TOPIC) %v", err)
+		}
+	}
+	if err := c.Sync.Validate(); err != nil {
+		faults = append(faults, err)
+	}
+	if err := c.Rotation.Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("%w: %w", secret.ErrUsage, err))
+	}
+	return errors.Join(faults...)
+}
+
+func (v Vault) validate(fault func(string, ...any)) {
+	u, err := url.Parse(v.Address)
+	switch {
+	case v.Address == "":
+		fault("vault.address (VAULT_ADDR) is missing, for example https://vault.example.com:8200")
+	case err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http"):
+		fault("vault.address (VAULT_ADDR) is not an address like https://vault.example.com:8200")
+	case u.Scheme == "http" && !Loopback(v.Address):
+		fault("vault.address (VAULT_ADDR) is not https: values would cross the network in the clear")
+	}
+	needs, ok := methods[v.Auth.Method]
+	has := map[string]bool{
+		"role":                  v.Auth.Role != "",
+		"role id and secret id": v.Auth.RoleID != "" && !v.Auth.SecretID.IsZero(),
+		"token":                 !v.Auth.Token.IsZero(),
+	}
+	switch {
+	case !ok:
+		fault("vault.auth.method is azure, jwt, approle, kubernetes or token, not %q", v.Auth.Method)
+	case !has[needs]:
+		fault("vault.auth.method %s needs a %s (%s)", v.Auth.Method, needs, settingsOf[needs])
+	}
+}
+
+// settingsOf names where the parts of a log-in are set.
+var settingsOf = map[string]string{
+	"role":                  "vault.auth.role",
+	"role id and secret id": "app settings VAULT_ROLE_ID and VAULT_SECRET_ID",
+	"token":                 "app setting VAULT_TOKEN",
+}
+
+// httpsURL says what is wrong with the URL, without repeating it.
+func httpsURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case s == "":
+		return errors.New("is missing")
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "":
+		return errors.New("is not a plain URL")
+	case u.Scheme != "https":
+		return errors.New("is not https")
+	}
+	return nil
+}
+
+// Loopback reports whether the URL points at this machine by address, so that no name service can bend it.
+func Loopback(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return ip != nil && ip.IsLoopback()
+}
+
+// hashOf identifies a configuration file.
+func hashOf(file []byte) string {
+	sum := sha256.Sum256(file)
+	return hex.EncodeToString(sum[:6])
+}

@@ -1,0 +1,174 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/keyferry/keyferry/rotation"
+	"github.com/keyferry/keyferry/secret"
+	"github.com/keyferry/keyferry/vaultsync"
+)
+
+// maxFile bounds keyferry.yaml; an estate of thousands of rules stays below.
+const maxFile = 4 << 20
+
+// file is keyferry.yaml. Unknown keys are refused.
+type file struct {
+	Vault struct {
+		Address   string `yaml:"address"`
+		Namespace string `yaml:"namespace"`
+		CACert    string `yaml:"caCert"`
+		Auth      struct {
+			Method   string `yaml:"method"`
+			Mount    string `yaml:"mount"`
+			Role     string `yaml:"role"`
+			Audience string `yaml:"audience"`
+		} `yaml:"auth"`
+	} `yaml:"vault"`
+	KeyVault struct {
+		URL      string `yaml:"url"`
+		Identity string `yaml:"identity"`
+		CACert   string `yaml:"caCert"`
+	} `yaml:"keyVault"`
+	State struct {
+		URL string `yaml:"url"`
+	} `yaml:"state"`
+	Alerts struct {
+		Topic string `yaml:"topic"`
+	} `yaml:"alerts"`
+	Sync struct {
+		Paused bool   `yaml:"paused"`
+		Rules  []rule `yaml:"rules"`
+	} `yaml:"sync"`
+	Rotation struct {
+		Paused       bool     `yaml:"paused"`
+		Validity     duration `yaml:"validity"`
+		RotateBefore duration `yaml:"rotateBefore"`
+		MinAge       duration `yaml:"minAge"`
+		Targets      []target `yaml:"targets"`
+	} `yaml:"rotation"`
+}
+
+type rule struct {
+	Name        string            `yaml:"name"`
+	Source      string            `yaml:"source"`
+	Mount       string            `yaml:"mount"`
+	Include     []string          `yaml:"include"`
+	Exclude     []string          `yaml:"exclude"`
+	As          string            `yaml:"as"`
+	Map         map[string]string `yaml:"map"`
+	OnCollision string            `yaml:"onCollision"`
+	Expiry      *duration         `yaml:"expiry"`
+	Metadata    []string          `yaml:"metadata"`
+	PEM         bool              `yaml:"pem"`
+	Rotation    struct {
+		Type     string   `yaml:"type"`
+		Target   string   `yaml:"target"`
+		Validity duration `yaml:"validity"`
+	} `yaml:"rotation"`
+}
+
+type target struct {
+	Name     string         `yaml:"name"`
+	Type     string         `yaml:"type"`
+	Secrets  []string       `yaml:"secrets"`
+	Validity duration       `yaml:"validity"`
+	Params   map[string]any `yaml:"params"`
+}
+
+// duration is written as days ("90d") or as Go writes durations ("36h").
+type duration time.Duration
+
+// UnmarshalYAML reads a duration; a bare 0 is one too.
+func (d *duration) UnmarshalYAML(b []byte) error {
+	v, err := parseDuration(strings.Trim(strings.TrimSpace(string(b)), `"'`))
+	*d = duration(v)
+	return err
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	bad := fmt.Errorf("%q is no duration: write 90d or 36h", s)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.Atoi(days)
+		if err != nil || n < 0 || n > 36_500 {
+			return 0, bad
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil || v < 0 {
+		return 0, bad
+	}
+	return v, nil
+}
+
+// parse decodes keyferry.yaml strictly. Faults wrap secret.ErrUsage and hold no line of the file, which may have a
+// secret where none belongs.
+func parse(b []byte) (Config, error) {
+	if len(b) > maxFile {
+		return Config{}, fmt.Errorf("%w: the configuration is over %d MiB", secret.ErrUsage, maxFile>>20)
+	}
+	var f file
+	dec := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
+	if err := dec.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+		return Config{}, fmt.Errorf("%w: %s", secret.ErrUsage, yaml.FormatError(err, false, false))
+	}
+	if err := dec.Decode(new(file)); !errors.Is(err, io.EOF) {
+		return Config{}, fmt.Errorf("%w: more than one document", secret.ErrUsage)
+	}
+	c := Config{
+		Vault: Vault{
+			Address: f.Vault.Address, Namespace: f.Vault.Namespace, CACert: f.Vault.CACert,
+			Auth: Auth{
+				Method: f.Vault.Auth.Method, Mount: f.Vault.Auth.Mount, Role: f.Vault.Auth.Role,
+				Audience: f.Vault.Auth.Audience,
+			},
+		},
+		KeyVault: KeyVault{URL: f.KeyVault.URL, Identity: f.KeyVault.Identity, CACert: f.KeyVault.CACert},
+		State:    State{URL: f.State.URL},
+		Alerts:   Alerts{Topic: f.Alerts.Topic},
+		Sync:     vaultsync.Settings{Paused: f.Sync.Paused},
+		Rotation: rotation.Settings{
+			Paused:       f.Rotation.Paused,
+			Validity:     time.Duration(f.Rotation.Validity),
+			RotateBefore: time.Duration(f.Rotation.RotateBefore),
+			MinAge:       time.Duration(f.Rotation.MinAge),
+		},
+		Hash: hashOf(b),
+	}
+	for _, r := range f.Sync.Rules {
+		c.Sync.Rules = append(c.Sync.Rules, r.domain())
+	}
+	for _, t := range f.Rotation.Targets {
+		c.Rotation.Targets = append(c.Rotation.Targets, rotation.Target{
+			Name: t.Name, Type: t.Type, Secrets: t.Secrets, Validity: time.Duration(t.Validity), Params: t.Params,
+		})
+	}
+	return c, nil
+}
+
+// domain is the rule as the sync knows it.
+func (r rule) domain() vaultsync.Rule {
+	out := vaultsync.Rule{
+		Name: r.Name, Source: r.Source, Mount: r.Mount, Include: r.Include, Exclude: r.Exclude,
+		Map: r.Map, Metadata: r.Metadata, PEM: r.PEM, Expiry: (*time.Duration)(r.Expiry),
+		Rotation: vaultsync.Rotation{
+			Type: r.Rotation.Type, Target: r.Rotation.Target,
+			Days: int(time.Duration(r.Rotation.Validity) / (24 * time.Hour)),
+		},
+	}
+	if r.As != "auto" {
+		out.As = vaultsync.Shape(r.As)
+	}
+	if r.OnCollision != "refuse" {
+		out.OnCollision = vaultsync.Collision(r.OnCollision)
+	}
+	return out
+}

@@ -1,0 +1,41 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/keyferry/keyferry/secret"
+)
+
+// FileSetting names the configuration: a path, or the URL of a blob that is read by identity.
+const FileSetting = "KEYFERRY_CONFIG"
+
+// Load joins the file with the app settings, which lookup answers as os.LookupEnv does, and validates the whole. An
+// empty file is allowed: a few settings are enough to rotate. Every fault is reported at once and wraps
+// secret.ErrUsage; none repeats a value.
+func Load(file []byte, lookup func(string) (string, bool)) (Config, error) {
+	c, err := parse(file)
+	if err != nil {
+		return Config{}, err
+	}
+	var faults []error
+	for _, s := range Settings() {
+		v, ok := lookup(s.Name)
+		if !ok || v == "" {
+			continue
+		}
+		if err := s.apply(&c, v); err != nil {
+			faults = append(faults, fmt.Errorf("%w: app setting %s %w", secret.ErrUsage, s.Name, err))
+		}
+	}
+	if c.KeyVault.Identity == "" {
+		c.KeyVault.Identity = "managed"
+	}
+	if c.Vault.Auth.Method == "" && !c.Vault.Auth.Token.IsZero() {
+		c.Vault.Auth.Method = "token"
+	}
+	if err := c.Validate(); err != nil {
+		faults = append(faults, err)
+	}
+	return c, errors.Join(faults...)
+}
