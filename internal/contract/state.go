@@ -274,7 +274,7 @@ func lostAnswers(t *testing.T, s StateSubject) {
 	wantErr(t, err, secret.ErrNotFound)
 
 	s.LoseAnswer()
-	l := acquire(t, s, "sync", "run 1") // here the making of the blob is what is not heard
+	l := acquire(t, s, "sync", "run 1") // what is not heard is that the blob has yet to be made
 	wantErr(t, s.Store.Release(t.Context(), l), nil)
 	s.LoseAnswer()
 	l = acquire(t, s, "sync", "run 1")
