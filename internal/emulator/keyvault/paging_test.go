@@ -110,9 +110,9 @@ func TestNextLinkLeadsBackToWhereTheRequestCame(t *testing.T) {
 	}
 }
 
-// TestHundredThousand: a listing of a vault that large, with writes in between, stays a matter of a second.
-func TestHundredThousand(t *testing.T) {
-	const n = 100_000
+// TestLargeVault: a full listing with writes in between loses nothing; BenchmarkListPage has the figures for 100,000.
+func TestLargeVault(t *testing.T) {
+	const n = 20_000
 	v := New(Options{Now: newClock().Now})
 	start := time.Now()
 	for i := range n {
@@ -125,7 +125,7 @@ func TestHundredThousand(t *testing.T) {
 	start = time.Now()
 	listed, link := 0, "/secrets"
 	for page := 0; link != ""; page++ {
-		if page%100 == 0 {
+		if page%50 == 0 {
 			must(t, v, "PUT", fmt.Sprintf("/secrets/a-%d", page), `{"value":"v"}`)
 		}
 		a := must(t, v, "GET", link, "")
