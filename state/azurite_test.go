@@ -62,7 +62,7 @@ func TestBlobOnAzurite(t *testing.T) {
 // lossy carries requests to the server and on demand loses one answer.
 type lossy struct{ lose atomic.Bool }
 
-func (l *lossy) Do(r *http.Request) (*http.Response, error) {
+func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil && l.lose.CompareAndSwap(true, false) {
 		resp.Body.Close()

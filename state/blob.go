@@ -38,8 +38,8 @@ type Blob struct {
 }
 
 // NewBlob uses the container at the service URL (https://<account>.blob.core.windows.net) as the identity cred, which
-// needs the role Storage Blob Data Contributor. transport nil is an HTTP client of its own that follows no redirects.
-func NewBlob(service, name string, cred azcore.TokenCredential, transport policy.Transporter) (*Blob, error) {
+// needs the role Storage Blob Data Contributor. A nil transport is http.DefaultTransport. No redirect is followed.
+func NewBlob(service, name string, cred azcore.TokenCredential, transport http.RoundTripper) (*Blob, error) {
 	u, err := url.Parse(service)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
 		return nil, fmt.Errorf("use blob service: %w: want https://<account>.blob.core.windows.net", secret.ErrInvalid)
@@ -56,7 +56,7 @@ func NewBlob(service, name string, cred azcore.TokenCredential, transport policy
 
 // NewBlobFromConnection uses the container of the account that a connection string names, as AzureWebJobsStorage
 // does. "UseDevelopmentStorage=true" is Azurite on its usual port. transport is as for NewBlob.
-func NewBlobFromConnection(connection secret.Value, name string, transport policy.Transporter) (*Blob, error) {
+func NewBlobFromConnection(connection secret.Value, name string, transport http.RoundTripper) (*Blob, error) {
 	if err := checkContainer(name); err != nil {
 		return nil, err
 	}
@@ -78,12 +78,12 @@ const developmentStorage = "DefaultEndpointsProtocol=http;AccountName=devstoreac
 	"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;" +
 	"BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
 
-func clientOptions(transport policy.Transporter) *container.ClientOptions {
-	if transport == nil {
-		transport = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	}
+func clientOptions(transport http.RoundTripper) *container.ClientOptions {
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // a redirect would carry what authorizes the request elsewhere
+	}}
 	return &container.ClientOptions{ClientOptions: azcore.ClientOptions{
-		Transport: transport,
+		Transport: client,
 		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTime},
 		Telemetry: policy.TelemetryOptions{ApplicationID: "keyferry"},
 	}}

@@ -23,7 +23,7 @@ import (
 // service answers in place of the storage account.
 type service func(r *http.Request) (*http.Response, error)
 
-func (s service) Do(r *http.Request) (*http.Response, error) { return s(r) }
+func (s service) RoundTrip(r *http.Request) (*http.Response, error) { return s(r) }
 
 // answer is a failure as Azure Storage words it.
 func answer(r *http.Request, status int, code string) *http.Response {
