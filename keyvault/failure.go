@@ -1,7 +1,6 @@
 package keyvault
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,12 +21,7 @@ type failure struct {
 	known bool   // Key Vault did not do what was asked: false when the answer was lost on the way
 }
 
-func (f *failure) Error() string {
-	if f.why == "" {
-		return f.kind.Error()
-	}
-	return f.kind.Error() + " (" + f.why + ")"
-}
+func (f *failure) Error() string { return f.kind.Error() + " (" + f.why + ")" }
 
 func (f *failure) Unwrap() error { return f.kind }
 
@@ -42,19 +36,10 @@ func explain(err error) *failure {
 		return f
 	case errors.As(err, &answered):
 		return explainAnswer(answered)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &failure{kind: contextError(err)}
 	case errors.As(err, &refused):
 		return &failure{kind: secret.ErrUnauthorized, why: "its authentication challenge is not Key Vault's", known: true}
 	}
 	return malformed()
-}
-
-func contextError(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return context.Canceled
-	}
-	return context.DeadlineExceeded
 }
 
 // malformed is the failure of a call whose answer has the right status and not the right content, as from a proxy
@@ -80,7 +65,7 @@ func explainAnswer(e *azcore.ResponseError) *failure {
 		}
 	}
 	f := classify(e.StatusCode, r)
-	f.known = !answerLost(e.StatusCode)
+	f.known = e.StatusCode >= 300 && !answerLost(e.StatusCode)
 	return f
 }
 
