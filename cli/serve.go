@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyferry/keyferry/alert"
+	"github.com/keyferry/keyferry/config"
+	"github.com/keyferry/keyferry/handler"
+	"github.com/keyferry/keyferry/rotation"
+	"github.com/keyferry/keyferry/secret"
+	"github.com/keyferry/keyferry/state"
+	"github.com/keyferry/keyferry/vaultsync"
+)
+
+func (p Process) serve() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Answer the Azure Functions host (started by it)",
+		Long: `Answers the Azure Functions host as its custom handler. The host starts this
+command and hands over the port; see host.json. Settings are app settings and
+the file KEYFERRY_CONFIG names.`,
+		Example: `  FUNCTIONS_CUSTOMHANDLER_PORT=7071 KEYFERRY_CONFIG=keyferry.yaml keyferry serve`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			port, _ := p.LookupEnv(handler.PortSetting)
+			l, err := handler.Listen(port)
+			if err != nil {
+				return err
+			}
+			log := handler.NewLog(p.Stdout, slog.LevelInfo)
+			f := &functions{log: log, open: func(ctx context.Context) (*system, error) {
+				conf, err := p.configure(ctx, "")
+				if err != nil {
+					return nil, err
+				}
+				return p.build(conf, log, nil)
+			}}
+			log.Info("serving", "version", buildVersion())
+			if err := handler.Serve(c.Context(), l, handler.New(f.triggers(), handler.Options{Log: log}), log); err != nil {
+				return err
+			}
+			// The host restarts no handler that ends with 0, so not even an orderly end does.
+			return fmt.Errorf("stopped by signal: %w", context.Canceled)
+		},
+	}
+}
+
+// functions joins the triggers of the host to the engines. The system is built by the first call that needs it, because
+// the host must find the port open before anything slow, and reading the configuration may be slow. A configuration
+// that cannot be read is an error of the call, and the next call tries again.
+type functions struct {
+	log  *slog.Logger
+	open func(context.Context) (*system, error)
+
+	mu    sync.Mutex
+	built *system
+}
+
+func (f *functions) system(ctx context.Context) (*system, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.built != nil {
+		return f.built, nil
+	}
+	s, err := f.open(ctx)
+	if err != nil {
+		// Whatever the class, the call is not done: Event Grid shall come back when somebody mended the settings.
+		f.log.ErrorContext(ctx, "configuration", "error", err.Error())
+		return nil, fmt.Errorf("read the configuration: %w: %v", secret.ErrUnavailable, err)
+	}
+	f.built = s
+	return s, nil
+}
+
+func (f *functions) triggers() handler.Functions {
+	return handler.Functions{
+		Events: map[string]func(context.Context, handler.Event) (handler.Answer, error){
+			"SecretNearExpiry": f.rotate,
+			"SecretExpired":    f.rotate,
+		},
+		Timers: map[string]func(context.Context, handler.Timer) (handler.Answer, error){
+			"SyncFromVault": f.syncFromVault,
+		},
+		HTTP:      map[string]handler.Call{"ForceSync": handler.Post(f.forceSync)},
+		Malformed: f.malformed,
+	}
+}
+
+// rotate answers an event. Which of the two functions it came to does not matter: the secret's state decides.
+func (f *functions) rotate(ctx context.Context, e handler.Event) (handler.Answer, error) {
+	s, err := f.system(ctx)
+	if err != nil {
+		return handler.Answer{}, err
+	}
+	if reason := e.NotOurs(vaultName(s.config.KeyVault.URL)); reason != "" {
+		return handler.Answer{Outcome: "not-ours", Detail: reason}, nil
+	}
+	cause := rotation.CauseNearExpiry
+	if e.Kind == handler.Expired {
+		cause = rotation.CauseExpired
+	}
+	done, err := s.rotation.Rotate(ctx, rotation.Request{Name: e.Name, Version: e.Version, Cause: cause})
+	if err != nil {
+		return handler.Answer{}, err
+	}
+	if done.Unannounced != nil {
+		f.log.WarnContext(ctx, "alert not delivered", "error", done.Unannounced.Error())
+	}
+	return handler.Answer{Outcome: string(done.Verdict), Detail: string(done.Reason) + ": " + done.Text}, nil
+}
+
+// syncFromVault is the timer's run. While another run is at work there is nothing to do.
+func (f *functions) syncFromVault(ctx context.Context, _ handler.Timer) (handler.Answer, error) {
+	s, err := f.system(ctx)
+	if err != nil {
+		return handler.Answer{}, err
+	}
+	if len(s.config.Sync.Rules) == 0 {
+		return handler.Answer{Outcome: "no-rules", Detail: "no sync rules are configured"}, nil
+	}
+	report, err := s.sync.Sync(ctx, vaultsync.Scope{})
+	f.logReport(ctx, report)
+	switch {
+	case errors.Is(err, secret.ErrLeaseHeld):
+		return handler.Answer{Outcome: "lease-held", Detail: "another run is at work"}, nil
+	case errors.Is(err, secret.ErrPaused):
+		return handler.Answer{Outcome: "paused"}, nil
+	case err != nil && !errors.Is(err, secret.ErrPartial):
+		f.tell(ctx, s, alert.SyncFailed, err)
+		return handler.Answer{}, err
+	case err != nil:
+		f.tell(ctx, s, alert.SyncIncomplete, err)
+	}
+	return handler.Answer{Outcome: outcome(report), Detail: counts(report)}, nil
+}
+
+// forceSync runs a sync of a part or of everything and answers with the report.
+func (f *functions) forceSync(ctx context.Context, scope vaultsync.Scope) (handler.Answer, error) {
+	s, err := f.system(ctx)
+	if err != nil {
+		return handler.Answer{}, err
+	}
+	report, err := s.sync.Sync(ctx, scope)
+	f.logReport(ctx, report)
+	var held *state.HeldError
+	switch {
+	case errors.As(err, &held):
+		return handler.Answer{
+			Pending: true, Outcome: "lease-held", Detail: "another run is at work; ask again when it is done",
+			Body: map[string]any{"outcome": "lease-held", "holder": held.Holder, "since": held.Since.UTC().Format(time.RFC3339)},
+		}, nil
+	case report.Total() == 0 && err != nil && !errors.Is(err, secret.ErrPartial):
+		return handler.Answer{}, err
+	case err != nil && !errors.Is(err, secret.ErrPartial):
+		return handler.Answer{Pending: true, Outcome: "incomplete", Body: report}, nil
+	}
+	return handler.Answer{Outcome: outcome(report), Detail: counts(report), Body: report}, nil
+}
+
+// malformed alerts about what came from Event Grid and could not be read.
+func (f *functions) malformed(ctx context.Context, function, reason string) {
+	s, err := f.system(ctx)
+	if err != nil {
+		return
+	}
+	a := alert.Alert{
+		Type: alert.EventUndecodable, Subject: function, Time: time.Now(), Dedup: "malformed/" + function + "/" + reason,
+		Level: alert.Warning, Text: "an event could not be read: " + reason,
+		Hint: "look at the Event Grid subscription: it should carry Key Vault secret events only",
+	}
+	if err := s.alerts.Send(ctx, a); err != nil {
+		f.log.WarnContext(ctx, "alert not delivered", "error", err.Error())
+	}
+}
+
+// tell raises an alert about a run. It is not tried again: the next run tells again.
+func (f *functions) tell(ctx context.Context, s *system, kind alert.Type, what error) {
+	a := alert.Alert{
+		Type: kind, Subject: vaultName(s.config.KeyVault.URL), Time: time.Now(), Level: alert.Error,
+		Dedup: string(kind) + "/" + time.Now().UTC().Format("2006-01-02T15"), Text: what.Error(), Hint: secret.Hint(what),
+	}
+	if err := s.alerts.Send(ctx, a); err != nil {
+		f.log.WarnContext(ctx, "alert not delivered", "error", err.Error())
+	}
+}
+
+// logReport leaves a line for every secret that needs somebody, and one for the run.
+func (f *functions) logReport(ctx context.Context, r *vaultsync.Report) {
+	for _, i := range r.Items {
+		level := slog.LevelInfo
+		switch i.Verb {
+		case vaultsync.Conflict:
+			level = slog.LevelWarn
+		case vaultsync.Failed:
+			level = slog.LevelError
+		}
+		f.log.Log(ctx, level, "secret", "verb", i.Verb, "name", i.Name, "source", i.Source, "reason", i.Reason, "text", i.Text)
+	}
+	if r.Total() > 0 {
+		f.log.InfoContext(ctx, "sync", "complete", r.Complete, "counts", r.Counts, "took", r.Took, "config", r.Config)
+	}
+}
+
+func outcome(r *vaultsync.Report) string {
+	switch {
+	case !r.Complete:
+		return "incomplete"
+	case r.Counts[vaultsync.Failed] > 0:
+		return "partial"
+	case r.Changes() == 0:
+		return "unchanged"
+	}
+	return "synced"
+}
+
+// vaultName is the name of the Key Vault, as its events say it; "" for an emulator on this machine, whose address
+// holds no name.
+func vaultName(keyVaultURL string) string {
+	u, err := url.Parse(keyVaultURL)
+	if err != nil || config.Loopback(keyVaultURL) {
+		return ""
+	}
+	name, _, _ := strings.Cut(u.Hostname(), ".")
+	return name
+}

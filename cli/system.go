@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/keyferry/keyferry/alert"
+	"github.com/keyferry/keyferry/config"
+	"github.com/keyferry/keyferry/keyvault"
+	"github.com/keyferry/keyferry/rotation"
+	"github.com/keyferry/keyferry/secret"
+	"github.com/keyferry/keyferry/state"
+	"github.com/keyferry/keyferry/vault"
+	"github.com/keyferry/keyferry/vaultsync"
+)
+
+// system is everything a command works with, built from one configuration. Building it makes no call.
+type system struct {
+	config   config.Config
+	sync     *vaultsync.Engine
+	rotation *rotation.Engine
+	alerts   alert.Sink
+}
+
+// build composes the system. log gets the alerts, progress the sync's advance.
+func (p Process) build(c config.Config, log *slog.Logger, progress func(done, total int)) (*system, error) {
+	roots, err := roots(c.KeyVault.CACert)
+	if err != nil {
+		return nil, fmt.Errorf("%w: keyVault.caCert: %w", secret.ErrUsage, err)
+	}
+	client := httpClient(roots)
+	credential, err := keyvault.NewCredential(keyvault.CredentialOptions{Identity: c.KeyVault.Identity, ClientID: c.KeyVault.ClientID})
+	if err != nil {
+		return nil, err
+	}
+	keys, err := keyvault.New(keyvault.Options{
+		URL: c.KeyVault.URL, Credential: credential, Transport: client.Transport,
+		DisableChallengeCheck: config.Loopback(c.KeyVault.URL),
+	})
+	if err != nil {
+		return nil, err
+	}
+	leases, err := leaser(c.State, credential)
+	if err != nil {
+		return nil, err
+	}
+	s := &system{config: c}
+	if s.alerts, err = sinks(c.Alerts, log, client, credential); err != nil {
+		return nil, err
+	}
+	lock := locker(leases, vaultHost(c.KeyVault.URL))
+	sources := map[string]vaultsync.Source{}
+	if len(c.Sync.Rules) > 0 {
+		source, err := source(c.Vault, credential)
+		if err != nil {
+			return nil, err
+		}
+		sources[vaultsync.DefaultSource] = source
+	}
+	if s.sync, err = vaultsync.New(vaultsync.Options{
+		Settings: c.Sync, Sources: sources, Destination: keys, Lock: lock, Now: time.Now, Config: c.Hash, Progress: progress,
+	}); err != nil {
+		return nil, err
+	}
+	s.rotation, err = rotation.New(rotation.Options{
+		Secrets: keys, Lock: lock, Alerts: s.alerts, Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
+		Deps: rotation.Deps{HTTP: client, Azure: credential, Dial: (&net.Dialer{}).DialContext, Now: time.Now},
+	})
+	return s, err
+}
+
+// source builds the client of HashiCorp Vault with the log-in that is configured.
+func source(v config.Vault, credential azcore.TokenCredential) (*vault.Client, error) {
+	var pem []byte
+	if v.CACert != "" {
+		var err error
+		if pem, err = os.ReadFile(v.CACert); err != nil {
+			return nil, fmt.Errorf("%w: vault.caCert (VAULT_CACERT): %w", secret.ErrUsage, err)
+		}
+	}
+	audience := v.Auth.Audience
+	if audience == "" {
+		audience = v.Address
+	}
+	var auth vault.Auth
+	switch v.Auth.Method {
+	case "azure":
+		auth = vault.Azure(v.Auth.Mount, v.Auth.Role, vault.AzureJWT(credential, audience))
+	case "jwt":
+		auth = vault.JWT(v.Auth.Mount, v.Auth.Role, vault.AzureJWT(credential, audience))
+	case "kubernetes":
+		auth = vault.Kubernetes(v.Auth.Mount, v.Auth.Role, "")
+	case "approle":
+		auth = vault.AppRole(v.Auth.Mount, v.Auth.RoleID, v.Auth.SecretID)
+	case "token":
+		auth = vault.Token(v.Auth.Token)
+	}
+	return vault.New(vault.Options{Address: v.Address, Namespace: v.Namespace, CACert: pem, Auth: auth})
+}
+
+// leaser opens the store of leases.
+func leaser(s config.State, credential azcore.TokenCredential) (state.Leaser, error) {
+	if s.URL == config.MemoryState {
+		return state.NewMemory(time.Now), nil
+	}
+	container := "keyferry"
+	if s.URL != "" {
+		u, err := url.Parse(s.URL)
+		if err != nil {
+			return nil, fmt.Errorf("%w: state.url is not a URL", secret.ErrUsage)
+		}
+		container = path.Base(u.Path)
+		if s.Connection.IsZero() {
+			u.Path = path.Dir(u.Path)
+			return state.NewBlob(u.String(), container, credential, nil)
+		}
+	}
+	return state.NewBlobFromConnection(s.Connection, container, nil)
+}
+
+// locker runs work under a lease of the destination. The name of the holder tells people which process has it.
+func locker(l state.Leaser, destination string) func(context.Context, string, func(context.Context) error) error {
+	host, _ := os.Hostname()
+	var id [4]byte
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand
+	holder := fmt.Sprintf("%s/%d/%s", host, os.Getpid(), hex.EncodeToString(id[:]))
+	return func(ctx context.Context, name string, fn func(context.Context) error) error {
+		return state.Hold(ctx, l, destination+"/"+name, holder, fn)
+	}
+}
+
+// vaultHost is the name of the Key Vault as leases spell it.
+func vaultHost(keyVaultURL string) string {
+	u, err := url.Parse(keyVaultURL)
+	if err != nil {
+		return "unknown"
+	}
+	return strings.ReplaceAll(strings.ToLower(u.Host), ":", "_")
+}
+
+// roots reads further trusted certificates; nil without a file.
+func roots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(bytes.TrimSpace(pem)) {
+		return nil, errors.New("holds no certificate")
+	}
+	return pool, nil
+}
+
+// httpClient carries the calls to Azure, many at once, and follows no redirect: an answer that sends a token elsewhere
+// is an error.
+func httpClient(roots *x509.CertPool) *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 256, 64
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
