@@ -150,6 +150,7 @@ func pid(t *testing.T, h *Host) string {
 func shortTimeout(d string) string { return strings.Replace(hostJSON, "00:10:00", d, 1) }
 
 func TestHandlerIsStartedWithItsContract(t *testing.T) {
+	t.Parallel()
 	h, j := startChild(t)
 	first := pid(t, h)
 	if second := pid(t, h); first != second {
@@ -220,6 +221,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestHandlerThatCannotStart(t *testing.T) {
+	t.Parallel()
 	h, j := newChild(t, "crash")
 	if err := h.Start(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("start: %v", err)
@@ -229,17 +231,19 @@ func TestHandlerThatCannotStart(t *testing.T) {
 }
 
 func TestHandlerThatNeverListens(t *testing.T) {
+	t.Parallel()
 	h, j := newChild(t, "mute", strings.Replace(hostJSON, `"enableProxying`, `"initializationTimeout":"00:00:00.2","enableProxying`, 1))
 	if err := h.Start(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("start: %v", err)
 	}
-	j.wait(t, "Initializing HttpWorker timed out", 3)
+	j.wait(t, "initializing HttpWorker timed out", 3)
 }
 
 func TestAnswerThatHangsKillsTheHandler(t *testing.T) {
 	for _, what := range []string{"empty", "null", "204", "hang"} {
 		t.Run(what, func(t *testing.T) {
-			h, _ := startChild(t, shortTimeout("00:00:00.5"))
+			t.Parallel()
+			h, _ := startChild(t, shortTimeout("00:00:02"))
 			before := pid(t, h)
 			if r := do(t, h, what); !errors.Is(r.Err, ErrTimeout) {
 				t.Fatalf("result: %v", r.Err)
@@ -252,11 +256,12 @@ func TestAnswerThatHangsKillsTheHandler(t *testing.T) {
 }
 
 func TestTimeoutTakesEverythingInFlightAlong(t *testing.T) {
-	h, j := startChild(t, shortTimeout("00:00:01"))
+	t.Parallel()
+	h, j := startChild(t, shortTimeout("00:00:03"))
 	results := make(chan error)
 	go func() { results <- do(t, h, "empty").Err }() // due first
 	j.wait(t, "answering nothing", 1)
-	time.AfterFunc(300*time.Millisecond, func() { results <- do(t, h, "hang").Err })
+	time.AfterFunc(1500*time.Millisecond, func() { results <- do(t, h, "hang").Err })
 	first, second := <-results, <-results
 	if !errors.Is(errors.Join(first, second), ErrTimeout) || !errors.Is(errors.Join(first, second), ErrFailed) {
 		t.Errorf("results: %v; %v", first, second)
@@ -264,6 +269,7 @@ func TestTimeoutTakesEverythingInFlightAlong(t *testing.T) {
 }
 
 func TestKillInTheMiddleOfAnInvocation(t *testing.T) {
+	t.Parallel()
 	h, j := startChild(t)
 	result := make(chan error)
 	go func() { result <- do(t, h, "hang").Err }()
@@ -277,6 +283,7 @@ func TestKillInTheMiddleOfAnInvocation(t *testing.T) {
 }
 
 func TestCallerWhoLeavesDoesNotEndTheInvocation(t *testing.T) {
+	t.Parallel()
 	h, j := startChild(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
@@ -329,6 +336,7 @@ func TestAnswersAreJudged(t *testing.T) {
 }
 
 func TestProxyWaitsForAHandlerThatComesBack(t *testing.T) {
+	t.Parallel()
 	h, j := startChild(t)
 	do(t, h, "exit1")
 	j.wait(t, "exit code 1", 1)

@@ -42,7 +42,7 @@ func (h *Host) live(ctx context.Context) error {
 	h.mu.Lock()
 	h.set(starting, nil)
 	h.mu.Unlock()
-	w, err := h.launch()
+	w, err := h.launch(ctx)
 	if err != nil {
 		return err
 	}

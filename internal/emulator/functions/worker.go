@@ -41,8 +41,8 @@ type worker struct {
 
 var errEnded = errors.New("the handler process ended")
 
-// launch hands over a free port and starts the process, or adopts the handler at Options.URL.
-func (h *Host) launch() (*worker, error) {
+// launch hands over a free port and starts the process, or adopts the handler at Options.URL. The end of ctx kills it.
+func (h *Host) launch(ctx context.Context) (*worker, error) {
 	w := &worker{base: strings.TrimSuffix(h.opts.URL, "/"), left: make(chan struct{}), replaced: make(chan struct{})}
 	w.ended, w.end = context.WithCancelCause(context.Background())
 	w.reach = context.Background()
@@ -55,7 +55,7 @@ func (h *Host) launch() (*worker, error) {
 		return nil, fmt.Errorf("find a free port: %w", err)
 	}
 	w.base = "http://127.0.0.1:" + port
-	cmd := exec.Command(h.executable(), h.app.arguments...)
+	cmd := exec.CommandContext(ctx, h.executable(), h.app.arguments...)
 	cmd.Dir = h.opts.Dir
 	if h.app.directory != "" {
 		cmd.Dir = filepath.Join(h.opts.Dir, filepath.FromSlash(h.app.directory))
@@ -107,7 +107,7 @@ func freePort() (string, error) {
 // awaitReady probes until something answers. A process that leaves with a code other than 0 ends the wait; one that leaves
 // with 0 goes unnoticed until the time is up.
 func (w *worker) awaitReady(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("Initializing HttpWorker timed out")) //nolint:staticcheck // the host's own words
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("initializing HttpWorker timed out"))
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	tick := time.NewTicker(probeInterval)
