@@ -31,8 +31,6 @@ type Vault struct {
 	Token func(t *testing.T, g Grants) string
 	// AppRole and JWT make a way to log in, of that kind, to the grants. Nil: the server has no such method.
 	AppRole, JWT func(t *testing.T, g Grants) Login
-	// Seal seals the server for good. Nil: other tests still need it.
-	Seal func(t *testing.T)
 }
 
 // Grants are capabilities by path, as in a policy; a path may end in '*'.
@@ -65,20 +63,26 @@ func Source(t *testing.T, open func(t *testing.T) Vault) {
 		{"revoked token", sourceTest.revokedToken},
 		{"log-in by approle", func(f sourceTest, t *testing.T) { f.logIn(t, f.AppRole) }},
 		{"log-in by jwt", func(f sourceTest, t *testing.T) { f.logIn(t, f.JWT) }},
-		{"sealed", sourceTest.sealed},
 	} {
 		t.Run(rule.name, func(t *testing.T) {
-			v := open(t)
-			src := v.Open(t, vault.Token(secret.New(v.Root)))
-			rule.check(sourceTest{Vault: v, src: &watched{Source: src, t: t, forbidden: []string{v.Root}}}, t)
+			rule.check(newSourceTest(t, open(t)), t)
 		})
 	}
 }
+
+// SourceSealed checks what a source says of a Vault that is sealed in the middle of a walk. The server is of no use
+// afterwards.
+func SourceSealed(t *testing.T, v Vault, seal func()) { newSourceTest(t, v).sealed(t, seal) }
 
 // sourceTest is a server with a source that holds the root token.
 type sourceTest struct {
 	Vault
 	src vaultsync.Source
+}
+
+func newSourceTest(t *testing.T, v Vault) sourceTest {
+	src := v.Open(t, vault.Token(secret.New(v.Root)))
+	return sourceTest{Vault: v, src: &watched{Source: src, t: t, forbidden: []string{v.Root}}}
 }
 
 // must makes a call that has to succeed.

@@ -86,13 +86,10 @@ func (f sourceTest) logIn(t *testing.T, method func(*testing.T, Grants) Login) {
 }
 
 // sealed: every call says so and none says that something is absent.
-func (f sourceTest) sealed(t *testing.T) {
-	if f.Seal == nil {
-		t.Skip("this server must stay open")
-	}
+func (f sourceTest) sealed(t *testing.T, seal func()) {
 	m := f.mount(t, 2)
 	f.put(t, m, "a", `{"a":"1"}`)
-	f.Seal(t)
+	seal()
 	_, mountsErr := f.src.Mounts(t.Context())
 	_, listErr := f.src.List(t.Context(), m, "")
 	_, metaErr := f.src.Metadata(t.Context(), m, "a")
