@@ -1,0 +1,12 @@
+// Package rotators holds the rotators that come with Keyferry, one file each. A rotator is a rotation.Setter, declared
+// with rotation.Define; a new one is a file here and a line in All.
+package rotators
+
+import "github.com/keyferry/keyferry/rotation"
+
+// All lists every rotator.
+func All() []rotation.Kind {
+	return []rotation.Kind{
+		generatedKind(),
+	}
+}
