@@ -54,6 +54,7 @@ func Source(t *testing.T, open func(t *testing.T) Vault) {
 		{"mounts", sourceTest.mounts},
 		{"listing", sourceTest.listing},
 		{"absence needs the mount", sourceTest.absence},
+		{"upgrade", sourceTest.upgrade},
 		{"states of version 2", sourceTest.statesOfVersion2},
 		{"states of version 1", sourceTest.statesOfVersion1},
 		{"number text", sourceTest.numberText},
@@ -102,18 +103,24 @@ func (f sourceTest) mount(t *testing.T, version int) vaultsync.Mount {
 	return f.find(t, path)
 }
 
-// enable mounts KV. A new mount of version 2 answers "upgrading" for a moment, so it is asked until it does not.
+// enable mounts KV.
 func (f sourceTest) enable(t *testing.T, path string, version int) {
 	t.Helper()
 	f.must(t, http.MethodPost, "sys/mounts/"+path, fmt.Sprintf(`{"type":"kv","options":{"version":"%d"}}`, version))
-	for version == 2 {
+	if version == 2 {
+		f.ready(t, path)
+	}
+}
+
+// ready asks a mount of version 2 until it no longer answers that it is being upgraded.
+func (f sourceTest) ready(t *testing.T, path string) {
+	t.Helper()
+	for t.Context().Err() == nil {
 		if status, _ := f.Do(t, http.MethodGet, path+"/config", ""); status == http.StatusOK {
 			return
 		}
-		if err := t.Context().Err(); err != nil {
-			t.Fatalf("mount %s does not become ready: %v", path, err)
-		}
 	}
+	t.Fatalf("mount %s does not become ready", path)
 }
 
 // find returns the mount of the path, or fails.

@@ -103,6 +103,29 @@ func (f sourceTest) absence(t *testing.T) {
 	}
 }
 
+// upgrade: a mount that becomes version 2 in the middle of a walk.
+func (f sourceTest) upgrade(t *testing.T) {
+	before := f.mount(t, 1)
+	f.put(t, before, "app/a", `{"a":"1"}`)
+	f.must(t, http.MethodPost, "sys/mounts/"+before.Path+"/tune", `{"options":{"version":"2"}}`)
+	f.ready(t, before.Path)
+	_, err := f.src.List(t.Context(), before, "")
+	wantKind(t, err, secret.ErrConflict)
+	_, err = f.src.List(t.Context(), before, "app/")
+	wantKind(t, err, secret.ErrConflict)
+	_, _, err = f.src.Read(t.Context(), before, "app/a")
+	wantKind(t, err, secret.ErrConflict)
+
+	after := f.find(t, before.Path)
+	if after.Version != 2 || after.ID != before.ID {
+		t.Errorf("mount was %+v, now %+v", before, after)
+	}
+	wantNames(t, f.src, after, "app/", "a")
+	if state, _, err := f.src.Read(t.Context(), after, "app/a"); err != nil || state.Version != 1 {
+		t.Errorf("version %d, %v", state.Version, err)
+	}
+}
+
 // oddNames: what Vault accepts goes there and back as it is (facts/vault-sync.md A6).
 func (f sourceTest) oddNames(t *testing.T) {
 	names := []string{
