@@ -19,6 +19,10 @@ func TestCopiesOfAnEventInParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		old := r.seed()
+		r.road.meet = func(_ *http.Request, pass func() *http.Response) (*http.Response, error) {
+			time.Sleep(20 * time.Millisecond) // there and back: the others move meanwhile
+			return pass(), nil
+		}
 		processes := []*rotation.Engine{r.engine(), r.engine()}
 		var wg sync.WaitGroup
 		var mu sync.Mutex
