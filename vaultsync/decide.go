@@ -138,7 +138,10 @@ func decideMine(k knowledge) Decision {
 		return ask(needValue)
 	}
 	moved := print != written.Print || k.row.reshaped(k.entry.Rule.As)
-	if k.value != nil && k.value.fault == "" {
+	if k.value != nil {
+		if d, ok := decideValue(k); !ok {
+			return d
+		}
 		moved = moved || !known || !k.hasher.Matches(k.row.hash, k.value.value)
 	}
 	if !moved {
@@ -206,9 +209,6 @@ func decideStill(k knowledge, written secret.State) Decision {
 func decideMoved(k knowledge, written secret.State, print string) Decision {
 	if k.value == nil {
 		return ask(needValue)
-	}
-	if d, ok := decideValue(k); !ok {
-		return d
 	}
 	if k.have == nil {
 		return ask(needHave)
