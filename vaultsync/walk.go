@@ -59,9 +59,9 @@ func (e *Engine) show(ctx context.Context, source string, shown map[string][]Mou
 	return nil
 }
 
-// gone reports whether the error means that the source answers nobody, not only not this question.
+// gone reports whether the error means that nobody will be answered, not only this one question.
 func gone(err error) bool {
-	return errors.Is(err, secret.ErrUnavailable) || errors.Is(err, secret.ErrUnauthorized) ||
+	return errors.Is(err, secret.ErrUnavailable) || errors.Is(err, secret.ErrUnauthorized) || errors.Is(err, secret.ErrLeaseLost) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
