@@ -56,7 +56,7 @@ func destination(v string) func(*knowledge) {
 	return func(k *knowledge) { s := secret.New(v); k.have = &s }
 }
 
-func state(edit func(*State)) func(*knowledge) {
+func inState(edit func(*State)) func(*knowledge) {
 	return func(k *knowledge) { s := *k.state; edit(&s); k.state = &s }
 }
 
@@ -65,10 +65,11 @@ func rule(edit func(*Rule)) func(*knowledge)  { return func(k *knowledge) { edit
 func absentRow(k *knowledge)                  { k.row = nil }
 func unread(k *knowledge)                     { k.state = nil }
 func full(k *knowledge)                       { k.full = true }
-func moved(k *knowledge)                      { state(func(s *State) { s.Version++; s.Created = noon })(k) }
+func moved(k *knowledge)                      { inState(func(s *State) { s.Version++; s.Created = noon })(k) }
 func editedLater(k *knowledge)                { k.row.created = k.row.created.Add(time.Hour) }
 func otherKey(k *knowledge)                   { k.hasher = secret.NewHasher("4567", secret.New("another key")) }
-func earlierPath(p string) func(k *knowledge) { return func(k *knowledge) { k.earlier = &p } }
+func earlierPath(p string) func(k *knowledge) { return func(k *knowledge) { k.earlier = &row{path: p} } }
+func overwritten(k *knowledge)                { k.earlier, k.row = k.row, &row{created: noon} }
 
 func TestDecide(t *testing.T) {
 	later := noon.Add(30 * day)
@@ -85,10 +86,10 @@ func TestDecide(t *testing.T) {
 		{"new", copyOf(2, absentRow, source("x")), Create, ReasonNew, 0},
 		{"new on v1", copyOf(1, absentRow, source("x")), Create, ReasonNew, 0},
 		{"new but empty", copyOf(2, absentRow, source("")), Skip, ReasonEmpty, 0},
-		{"new but deleted", copyOf(2, absentRow, state(func(s *State) { s.Deletion = noon })), Skip, ReasonSourceDeleted, 0},
-		{"new but destroyed", copyOf(2, absentRow, state(func(s *State) { s.Destroyed = true })), Skip, ReasonSourceDestroyed, 0},
-		{"new but never written", copyOf(2, absentRow, state(func(s *State) { *s = State{} })), Skip, ReasonNeverWritten, 0},
-		{"new with a deletion to come is alive", copyOf(2, absentRow, source("x"), state(func(s *State) { s.Deletion = later })), Create, ReasonNew, 0},
+		{"new but deleted", copyOf(2, absentRow, inState(func(s *State) { s.Deletion = noon })), Skip, ReasonSourceDeleted, 0},
+		{"new but destroyed", copyOf(2, absentRow, inState(func(s *State) { s.Destroyed = true })), Skip, ReasonSourceDestroyed, 0},
+		{"new but never written", copyOf(2, absentRow, inState(func(s *State) { *s = State{} })), Skip, ReasonNeverWritten, 0},
+		{"new with a deletion to come is alive", copyOf(2, absentRow, source("x"), inState(func(s *State) { s.Deletion = later })), Create, ReasonNew, 0},
 		{"the name collides", copyOf(2, absentRow, func(k *knowledge) { k.entry.Fault = ReasonNameCollision }), Conflict, ReasonNameCollision, 0},
 
 		// whose is it
@@ -96,6 +97,12 @@ func TestDecide(t *testing.T) {
 		{"no tags: ask for earlier versions", copyOf(2, have(func(r *row) { *r = row{created: noon} })), "", "", needEarlier},
 		{"no tags, ever: foreign", copyOf(2, have(func(r *row) { *r = row{created: noon} }), earlierPath("")), Conflict, ReasonForeign, 0},
 		{"no tags now, ours before: a person wrote it", copyOf(2, have(func(r *row) { *r = row{created: noon} }), earlierPath("secret/db")), Conflict, ReasonDestinationChanged, 0},
+		{"a person wrote over it: ask whether Vault moved", copyOf(2, overwritten, unread), "", "", needState},
+		{"a person wrote over it", copyOf(2, overwritten), Conflict, ReasonDestinationChanged, 0},
+		{"a person wrote over it, Vault moved too", copyOf(2, overwritten, moved), Conflict, ReasonBothChanged, 0},
+		{"a person wrote over it on v1: ask", copyOf(1, overwritten), "", "", needValue},
+		{"a person wrote over it on v1", copyOf(1, overwritten, source("x")), Conflict, ReasonDestinationChanged, 0},
+		{"a person wrote over it on v1, Vault moved too", copyOf(1, overwritten, source("y")), Conflict, ReasonBothChanged, 0},
 		{"another path", copyOf(2, have(func(r *row) { r.path = "secret/else" })), Conflict, ReasonOtherPath, 0},
 		{"another source", copyOf(2, have(func(r *row) { r.source = "old-vault" })), Conflict, ReasonOtherSource, 0},
 		{"disabled by somebody", copyOf(2, have(func(r *row) { r.disabled = true })), Conflict, ReasonDestinationDisabled, 0},
@@ -123,10 +130,10 @@ func TestDecide(t *testing.T) {
 		{"foreign tag is no change", copyOf(2, have(func(r *row) {
 			*r = *newRow(secret.Meta{Name: "db", Enabled: true, ContentType: contentText, Created: r.created, Expires: r.expires, Tags: withTag(copyTags(), "team", "blue")})
 		})), Unchanged, ReasonSame, 0},
-		{"metadata to copy", copyOf(2, rule(func(r *Rule) { r.Metadata = []string{"owner"} }), state(func(s *State) { s.Custom = map[string]string{"owner": "ann"} })), Retag, ReasonTags, 0},
+		{"metadata to copy", copyOf(2, rule(func(r *Rule) { r.Metadata = []string{"owner"} }), inState(func(s *State) { s.Custom = map[string]string{"owner": "ann"} })), Retag, ReasonTags, 0},
 		{"rotation type newly on the rule", copyOf(2, rule(func(r *Rule) { r.Rotation.Type = "generated" })), Retag, ReasonTags, 0},
 		{"expiry runs low", copyOf(2, have(func(r *row) { r.expires = noon.Add(20 * day) })), Retag, ReasonExpiryLow, 0},
-		{"a deletion to come is the expiry", copyOf(2, state(func(s *State) { s.Deletion = later })), Retag, ReasonExpiryLow, 0},
+		{"a deletion to come is the expiry", copyOf(2, inState(func(s *State) { s.Deletion = later })), Retag, ReasonExpiryLow, 0},
 
 		// the source moved
 		{"ask for the value", copyOf(2, moved), "", "", needValue},
@@ -136,10 +143,10 @@ func TestDecide(t *testing.T) {
 		{"moved to an equal value", copyOf(2, moved, source("x"), destination("x")), Retag, ReasonEqualValue, 0},
 		{"both moved to one value", copyOf(2, moved, source("z"), destination("z")), Retag, ReasonEqualValue, 0},
 		{"both changed", copyOf(2, moved, source("y"), destination("z")), Conflict, ReasonBothChanged, 0},
-		{"deleted after the copy", copyOf(2, state(func(s *State) { s.Deletion = noon })), Skip, ReasonSourceDeleted, 0},
+		{"deleted after the copy", copyOf(2, inState(func(s *State) { s.Deletion = noon })), Skip, ReasonSourceDeleted, 0},
 		{"emptied after the copy", copyOf(2, moved, source("")), Skip, ReasonEmpty, 0},
 		{"grew too large", copyOf(2, moved, source(strings.Repeat("x", 25601))), Conflict, ReasonTooLarge, 0},
-		{"older than the copy", copyOf(2, state(func(s *State) { s.Version = 2 })), Conflict, ReasonRegressed, 0},
+		{"older than the copy", copyOf(2, inState(func(s *State) { s.Version = 2 })), Conflict, ReasonRegressed, 0},
 		{"the mount was made anew", copyOf(2, func(k *knowledge) { k.entry.Mount.ID = "uuid-2" }), "", "", needValue},
 		{"a second field", copyOf(2, moved, destination("x"), func(k *knowledge) {
 			r, _ := render(fields("password", `"x"`, "user", `"u"`), ShapeAuto, false)
@@ -190,12 +197,12 @@ func TestDecisionsSettle(t *testing.T) {
 		"update":           copyOf(2, moved, source("y"), destination("x")),
 		"equal value":      copyOf(2, moved, editedLater, source("y"), destination("y")),
 		"made later":       copyOf(2, editedLater, destination("x")),
-		"metadata":         copyOf(2, rule(func(r *Rule) { r.Metadata = []string{"owner"} }), state(func(s *State) { s.Custom = map[string]string{"owner": "ann"} })),
+		"metadata":         copyOf(2, rule(func(r *Rule) { r.Metadata = []string{"owner"} }), inState(func(s *State) { s.Custom = map[string]string{"owner": "ann"} })),
 		"expiry":           copyOf(2, have(func(r *row) { r.expires = noon.Add(20 * day) })),
 		"rotation":         copyOf(2, rule(func(r *Rule) { r.Rotation = Rotation{Type: "generated", Days: 30} })),
 		"new hash key":     copyOf(2, otherKey, source("x"), destination("x")),
 		"pinned shape":     copyOf(2, destination("x"), rule(func(r *Rule) { r.As = ShapeJSON }), source("x")),
-		"deletion to come": copyOf(2, state(func(s *State) { s.Deletion = noon.Add(9 * day) })),
+		"deletion to come": copyOf(2, inState(func(s *State) { s.Deletion = noon.Add(9 * day) })),
 	} {
 		t.Run(what, func(t *testing.T) {
 			d := decide(k)
