@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/keyferry/keyferry/secret"
+	"github.com/keyferry/keyferry/state"
 )
 
 // maxCandidates is how many a target may refuse before the policy is to blame and not the draw.
@@ -30,8 +31,8 @@ func (e *Engine) apply(ctx context.Context, d decision, now Credential) (Credent
 		if err != nil {
 			return Credential{}, nil, err
 		}
-		if ctx.Err() != nil { // the lease or the time is gone: no side effect starts
-			return Credential{}, nil, context.Cause(ctx)
+		if err := state.Outlasts(ctx, stepTime); err != nil {
+			return Credential{}, nil, fmt.Errorf("set the candidate: %w", err)
 		}
 		set := scrub(setter.Set(ctx, now, next), now, next)
 		switch {

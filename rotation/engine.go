@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyferry/keyferry/alert"
 	"github.com/keyferry/keyferry/secret"
+	"github.com/keyferry/keyferry/state"
 )
 
 // Secrets is the Key Vault whose secrets are rotated. Implementations are safe for concurrent use and do their own
@@ -162,10 +163,13 @@ func (e *Engine) rotate(ctx context.Context, r Request) (Outcome, error) {
 	return e.publish(ctx, f, d, next)
 }
 
+// stepTime is what one side effect may take. None starts unless the lease and the deadline outlast it.
+const stepTime = 10 * time.Second
+
 // publish writes the new version in one call.
 func (e *Engine) publish(ctx context.Context, f facts, d decision, next Credential) (Outcome, error) {
-	if ctx.Err() != nil {
-		return Outcome{}, fmt.Errorf("publish: %w", context.Cause(ctx))
+	if err := state.Outlasts(ctx, stepTime); err != nil {
+		return Outcome{}, fmt.Errorf("publish: %w", err)
 	}
 	id, err := newID(e.Random)
 	if err != nil {
