@@ -41,7 +41,7 @@ type knowledge struct {
 	state   *State        // source; nil: not read. Known from the start on KV v1, which has none
 	value   *rendering    // source; nil: not read
 	have    *secret.Value // destination; nil: not read
-	earlier *string       // vault-path of the newest earlier version that has one, "" when none has
+	earlier *row          // destination's newest earlier version with our tags; an empty row when none has them
 }
 
 // suspectAfter is how much later than our write a destination version may be made before somebody else must have
@@ -102,16 +102,38 @@ func decideOwner(k knowledge) (d Decision, mine bool) {
 		return verdict(Skip, ReasonManaged), false
 	case r.path == "" && k.earlier == nil:
 		return ask(needEarlier), false
-	case r.path == "" && *k.earlier != k.entry.Ref:
+	case r.path == "" && k.earlier.path != k.entry.Ref:
 		return verdict(Conflict, ReasonForeign), false
 	case r.path == "":
-		return verdict(Conflict, ReasonDestinationChanged), false
+		return decideOverwritten(k), false
 	case r.path != k.entry.Ref:
 		return verdict(Conflict, ReasonOtherPath), false
 	case r.source != k.entry.Rule.source():
 		return verdict(Conflict, ReasonOtherSource), false
 	}
 	return Decision{}, true
+}
+
+// decideOverwritten is for a copy over which somebody wrote a version without our tags. It is theirs; what the copy
+// recorded only tells whether the source moved too.
+func decideOverwritten(k knowledge) Decision {
+	written, err := secret.ParseState(k.earlier.state)
+	moved := false
+	switch {
+	case err != nil:
+	case k.state == nil:
+		return ask(needState)
+	case k.entry.Mount.Version == 2:
+		moved = fingerprint(k.entry.Mount, *k.state, k.now) != written.Print
+	case k.value == nil:
+		return ask(needValue)
+	default:
+		moved = k.hasher.Knows(k.earlier.hash) && !k.hasher.Matches(k.earlier.hash, k.value.value)
+	}
+	if moved {
+		return verdict(Conflict, ReasonBothChanged)
+	}
+	return verdict(Conflict, ReasonDestinationChanged)
 }
 
 // decideMine is for a copy we made.

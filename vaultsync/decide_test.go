@@ -60,16 +60,18 @@ func inState(edit func(*State)) func(*knowledge) {
 	return func(k *knowledge) { s := *k.state; edit(&s); k.state = &s }
 }
 
-func have(edit func(*row)) func(*knowledge)   { return func(k *knowledge) { edit(k.row) } }
-func rule(edit func(*Rule)) func(*knowledge)  { return func(k *knowledge) { edit(k.entry.Rule) } }
-func absentRow(k *knowledge)                  { k.row = nil }
-func unread(k *knowledge)                     { k.state = nil }
-func full(k *knowledge)                       { k.full = true }
-func moved(k *knowledge)                      { inState(func(s *State) { s.Version++; s.Created = noon })(k) }
-func editedLater(k *knowledge)                { k.row.created = k.row.created.Add(time.Hour) }
-func otherKey(k *knowledge)                   { k.hasher = secret.NewHasher("4567", secret.New("another key")) }
-func earlierPath(p string) func(k *knowledge) { return func(k *knowledge) { k.earlier = &row{path: p} } }
-func overwritten(k *knowledge)                { k.earlier, k.row = k.row, &row{created: noon} }
+func have(edit func(*row)) func(*knowledge)  { return func(k *knowledge) { edit(k.row) } }
+func rule(edit func(*Rule)) func(*knowledge) { return func(k *knowledge) { edit(k.entry.Rule) } }
+func absentRow(k *knowledge)                 { k.row = nil }
+func unread(k *knowledge)                    { k.state = nil }
+func full(k *knowledge)                      { k.full = true }
+func moved(k *knowledge)                     { inState(func(s *State) { s.Version++; s.Created = noon })(k) }
+func editedLater(k *knowledge)               { k.row.created = k.row.created.Add(time.Hour) }
+func otherKey(k *knowledge)                  { k.hasher = secret.NewHasher("4567", secret.New("another key")) }
+func earlierPath(p string) func(k *knowledge) {
+	return func(k *knowledge) { k.earlier = &row{path: p} }
+}
+func overwritten(k *knowledge) { k.earlier, k.row = k.row, &row{created: noon} }
 
 func TestDecide(t *testing.T) {
 	later := noon.Add(30 * day)

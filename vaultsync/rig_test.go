@@ -308,6 +308,14 @@ func (r *rig) wants(report *vaultsync.Report, want ...string) {
 	}
 }
 
+// wantsUnordered is wants for lines in any order.
+func (r *rig) wantsUnordered(report *vaultsync.Report, want []string) {
+	r.t.Helper()
+	want = slices.Clone(want)
+	slices.Sort(want)
+	r.wants(report, want...)
+}
+
 // value reads a secret through the SDK; "" and false when there is none that can be read.
 func (r *rig) value(name string) (string, bool) {
 	r.t.Helper()

@@ -102,13 +102,12 @@ func (e *Engine) learnEarlier(ctx context.Context, k *knowledge) error {
 		return fmt.Errorf("list the versions of %q: %w", k.entry.Name, err)
 	}
 	slices.SortFunc(versions, func(a, b secret.Meta) int { return b.Created.Compare(a.Created) })
-	path := ""
+	k.earlier = &row{}
 	for _, m := range versions {
-		if p := m.Tags[secret.TagVaultPath]; p != "" {
-			path = p
+		if m.Tags[secret.TagVaultPath] != "" {
+			k.earlier = newRow(m)
 			break
 		}
 	}
-	k.earlier = &path
 	return nil
 }
