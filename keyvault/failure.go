@@ -37,7 +37,7 @@ func explain(err error) *failure {
 	case errors.As(err, &answered):
 		return explainAnswer(answered)
 	case errors.As(err, &refused):
-		return &failure{kind: secret.ErrUnauthorized, why: "its authentication challenge is not Key Vault's", known: true}
+		return &failure{kind: secret.ErrUnauthorized, why: "no token for a challenge that is not Key Vault's or a link without TLS", known: true}
 	}
 	return malformed()
 }

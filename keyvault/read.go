@@ -17,22 +17,18 @@ import (
 func (c *Client) List(ctx context.Context) iter.Seq2[secret.Meta, error] {
 	return func(yield func(secret.Meta, error) bool) {
 		pager := c.api.NewListSecretPropertiesPager(nil)
-		for pager.More() {
-			page, err := pager.NextPage(ctx)
+		found := pages{pager.More, func() (azsecrets.SecretPropertiesListResult, error) {
+			p, err := pager.NextPage(ctx)
+			return p.SecretPropertiesListResult, err
+		}}
+		for m, err := range found.items {
 			if err != nil {
-				yield(secret.Meta{}, fmt.Errorf("list secrets: %w", explain(err)))
+				yield(secret.Meta{}, fmt.Errorf("list secrets: %w", err))
 				return
 			}
-			for _, p := range page.Value {
-				m, ok := listed(p)
-				if !ok {
-					yield(secret.Meta{}, fmt.Errorf("list secrets: %w", malformed()))
-					return
-				}
-				m.Version = ""
-				if !yield(m, nil) {
-					return
-				}
+			m.Version = ""
+			if !yield(m, nil) {
+				return
 			}
 		}
 	}
@@ -43,26 +39,58 @@ func (c *Client) Versions(ctx context.Context, name string) ([]secret.Meta, erro
 	if err := checkName(name); err != nil {
 		return nil, fmt.Errorf("list versions of secret %q: %w", name, err)
 	}
-	var all []secret.Meta
 	pager := c.api.NewListSecretPropertiesVersionsPager(name, nil)
-	for pager.More() {
-		page, err := pager.NextPage(ctx)
+	found := pages{pager.More, func() (azsecrets.SecretPropertiesListResult, error) {
+		p, err := pager.NextPage(ctx)
+		return p.SecretPropertiesListResult, err
+	}}
+	var all []secret.Meta
+	for m, err := range found.items {
+		if errors.Is(err, secret.ErrNotFound) {
+			return nil, nil
+		}
+		if err == nil && (m.Version == "" || !secret.SameName(m.Name, name)) {
+			err = malformed()
+		}
 		if err != nil {
-			f := explain(err)
-			if errors.Is(f, secret.ErrNotFound) {
-				return nil, nil
-			}
-			return nil, fmt.Errorf("list versions of secret %q: %w", name, f)
+			return nil, fmt.Errorf("list versions of secret %q: %w", name, err)
 		}
-		for _, p := range page.Value {
-			m, ok := listed(p)
-			if !ok || m.Version == "" || !secret.SameName(m.Name, name) {
-				return nil, fmt.Errorf("list versions of secret %q: %w", name, malformed())
-			}
-			all = append(all, m)
-		}
+		all = append(all, m)
 	}
 	return all, nil
+}
+
+// pages is a pager of the SDK, whichever answers it gives.
+type pages struct {
+	more func() bool
+	next func() (azsecrets.SecretPropertiesListResult, error)
+}
+
+// items yields what the pages hold until the first failure. A page that links to the page it was linked from would
+// never end, and is one.
+func (p pages) items(yield func(secret.Meta, error) bool) {
+	for link := ""; p.more(); {
+		page, err := p.next()
+		if err != nil {
+			yield(secret.Meta{}, explain(err))
+			return
+		}
+		if next := deref(page.NextLink); next != "" && next == link {
+			yield(secret.Meta{}, malformed())
+			return
+		}
+		link = deref(page.NextLink)
+		for _, item := range page.Value {
+			m, ok := listed(item)
+			if !ok {
+				yield(secret.Meta{}, malformed())
+				return
+			}
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
 }
 
 // listed reads an item of a listing.

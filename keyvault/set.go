@@ -122,7 +122,7 @@ func (w *write) find(ctx context.Context) (secret.Meta, bool, error) {
 // wrote reports whether a version has everything of the draft but the value.
 func wrote(d secret.Draft, m secret.Meta) bool {
 	sameExpiry := d.Expires.IsZero() && m.Expires.IsZero() || d.Expires.Unix() == m.Expires.Unix()
-	return sameExpiry && m.Enabled && m.ContentType == d.ContentType && maps.Equal(m.Tags, d.Tags)
+	return sameExpiry && m.ContentType == d.ContentType && maps.Equal(m.Tags, d.Tags)
 }
 
 func parameters(d secret.Draft) azsecrets.SetSecretParameters {

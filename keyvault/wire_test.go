@@ -102,6 +102,21 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
+func TestAListingThatLinksToItselfEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, _, road := rig(t, emulator.Options{})
+		road.meet(func(*http.Request) fate {
+			return reply(200, "", "", strings.NewReader(`{"value":[],"nextLink":"`+vaultURL+`/secrets?$skiptoken=x"}`))
+		})
+		if _, err := names(t.Context(), client); !errors.Is(err, secret.ErrUnavailable) {
+			t.Errorf("got %v, want unavailable", err)
+		}
+		if _, err := client.Versions(t.Context(), "a"); !errors.Is(err, secret.ErrUnavailable) {
+			t.Errorf("got %v, want unavailable", err)
+		}
+	})
+}
+
 func TestTheTokenGoesToOneHost(t *testing.T) {
 	for what, link := range map[string]string{
 		"another host": "https://example.invalid/secrets",
@@ -117,8 +132,8 @@ func TestTheTokenGoesToOneHost(t *testing.T) {
 					}
 					return reply(200, "", "", strings.NewReader(`{"value":[],"nextLink":"`+link+`"}`))
 				})
-				if _, err := names(t.Context(), client); err == nil {
-					t.Error("the link was followed")
+				if _, err := names(t.Context(), client); err == nil || errors.Is(err, secret.ErrUnavailable) {
+					t.Errorf("got %v, want a refusal to follow the link", err)
 				}
 			})
 		})
