@@ -38,36 +38,47 @@ type system struct {
 	alerts   alert.Sink
 }
 
+// outside is the part of the world that the configuration points at.
+type outside struct {
+	azure      *http.Client      // Key Vault and those who get the alerts
+	vault      http.RoundTripper // HashiCorp Vault; nil: the adapter's own
+	credential azcore.TokenCredential
+	leases     state.Leaser
+}
+
 // build composes the system. log gets the alerts, progress the sync's advance.
 func (p Process) build(c config.Config, log *slog.Logger, progress func(done, total int)) (*system, error) {
 	roots, err := roots(c.KeyVault.CACert)
 	if err != nil {
 		return nil, fmt.Errorf("%w: keyVault.caCert: %w", secret.ErrUsage, err)
 	}
-	client := httpClient(roots)
-	credential, err := keyvault.NewCredential(keyvault.CredentialOptions{Identity: c.KeyVault.Identity, ClientID: c.KeyVault.ClientID})
-	if err != nil {
+	out := outside{azure: httpClient(roots)}
+	if out.credential, err = keyvault.NewCredential(keyvault.CredentialOptions{Identity: c.KeyVault.Identity, ClientID: c.KeyVault.ClientID}); err != nil {
 		return nil, err
 	}
+	if out.leases, err = leaser(c.State, out.credential); err != nil {
+		return nil, err
+	}
+	return p.compose(c, out, log, progress)
+}
+
+// compose joins the engines to the outside.
+func (p Process) compose(c config.Config, out outside, log *slog.Logger, progress func(done, total int)) (*system, error) {
 	keys, err := keyvault.New(keyvault.Options{
-		URL: c.KeyVault.URL, Credential: credential, Transport: client.Transport,
+		URL: c.KeyVault.URL, Credential: out.credential, Transport: out.azure.Transport,
 		DisableChallengeCheck: config.Loopback(c.KeyVault.URL),
 	})
 	if err != nil {
 		return nil, err
 	}
-	leases, err := leaser(c.State, credential)
-	if err != nil {
-		return nil, err
-	}
 	s := &system{config: c}
-	if s.alerts, err = sinks(c.Alerts, log, client, credential); err != nil {
+	if s.alerts, err = sinks(c.Alerts, log, out.azure, out.credential); err != nil {
 		return nil, err
 	}
-	lock := locker(leases, vaultHost(c.KeyVault.URL))
+	lock := locker(out.leases, vaultHost(c.KeyVault.URL))
 	sources := map[string]vaultsync.Source{}
 	if len(c.Sync.Rules) > 0 {
-		source, err := source(c.Vault, credential)
+		source, err := source(c.Vault, out)
 		if err != nil {
 			return nil, err
 		}
@@ -80,13 +91,13 @@ func (p Process) build(c config.Config, log *slog.Logger, progress func(done, to
 	}
 	s.rotation, err = rotation.New(rotation.Options{
 		Secrets: keys, Lock: lock, Alerts: s.alerts, Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
-		Deps: rotation.Deps{HTTP: client, Azure: credential, Dial: (&net.Dialer{}).DialContext, Now: time.Now},
+		Deps: rotation.Deps{HTTP: out.azure, Azure: out.credential, Dial: (&net.Dialer{}).DialContext, Now: time.Now},
 	})
 	return s, err
 }
 
 // source builds the client of HashiCorp Vault with the log-in that is configured.
-func source(v config.Vault, credential azcore.TokenCredential) (*vault.Client, error) {
+func source(v config.Vault, out outside) (*vault.Client, error) {
 	var pem []byte
 	if v.CACert != "" {
 		var err error
@@ -101,9 +112,9 @@ func source(v config.Vault, credential azcore.TokenCredential) (*vault.Client, e
 	var auth vault.Auth
 	switch v.Auth.Method {
 	case "azure":
-		auth = vault.Azure(v.Auth.Mount, v.Auth.Role, vault.AzureJWT(credential, audience))
+		auth = vault.Azure(v.Auth.Mount, v.Auth.Role, vault.AzureJWT(out.credential, audience))
 	case "jwt":
-		auth = vault.JWT(v.Auth.Mount, v.Auth.Role, vault.AzureJWT(credential, audience))
+		auth = vault.JWT(v.Auth.Mount, v.Auth.Role, vault.AzureJWT(out.credential, audience))
 	case "kubernetes":
 		auth = vault.Kubernetes(v.Auth.Mount, v.Auth.Role, "")
 	case "approle":
@@ -111,7 +122,7 @@ func source(v config.Vault, credential azcore.TokenCredential) (*vault.Client, e
 	case "token":
 		auth = vault.Token(v.Auth.Token)
 	}
-	return vault.New(vault.Options{Address: v.Address, Namespace: v.Namespace, CACert: pem, Auth: auth})
+	return vault.New(vault.Options{Address: v.Address, Namespace: v.Namespace, CACert: pem, Auth: auth, Transport: out.vault})
 }
 
 // leaser opens the store of leases.

@@ -43,6 +43,9 @@ type Options struct {
 	// URL is the base of a handler that listens already. Then no process is started, and killing it means that
 	// everything in flight is cut off.
 	URL string
+	// Transport carries the requests to URL, so that host and handler can share a process without sockets between them.
+	// nil: one of the host's own.
+	Transport http.RoundTripper
 
 	Keys Keys
 	Now  func() time.Time // nil: time.Now
@@ -94,7 +97,10 @@ func New(opts Options) (*Host, error) {
 	if opts.Log == nil {
 		opts.Log = func(string, string) {}
 	}
-	h := &Host{opts: opts, env: opts.Env, changed: make(chan struct{}), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}}
+	h := &Host{opts: opts, env: opts.Env, changed: make(chan struct{}), client: &http.Client{Transport: opts.Transport}}
+	if opts.Transport == nil {
+		h.client.Transport = &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+	}
 	if h.env == nil {
 		h.env = os.Environ()
 	}

@@ -51,7 +51,7 @@ func (h *Host) live(ctx context.Context) error {
 	h.mu.Lock()
 	h.set(starting, w)
 	h.mu.Unlock()
-	err = w.awaitReady(ctx, h.app.initTimeout)
+	err = w.awaitReady(ctx, h.opts.Transport, h.app.initTimeout)
 	if err != nil {
 		w.kill()
 		<-w.ended.Done()

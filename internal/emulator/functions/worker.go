@@ -106,10 +106,13 @@ func freePort() (string, error) {
 
 // awaitReady probes until something answers. A process that leaves with a code other than 0 ends the wait; one that leaves
 // with 0 goes unnoticed until the time is up.
-func (w *worker) awaitReady(ctx context.Context, limit time.Duration) error {
+func (w *worker) awaitReady(ctx context.Context, transport http.RoundTripper, limit time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("initializing HttpWorker timed out"))
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	if transport == nil {
+		transport = &http.Transport{DisableKeepAlives: true}
+	}
+	client := &http.Client{Transport: transport}
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	ended := w.ended.Done()
