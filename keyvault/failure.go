@@ -82,7 +82,7 @@ func classify(status int, r refusal) *failure {
 	case status == http.StatusUnauthorized:
 		kind, note = secret.ErrUnauthorized, authCode(r.Error.Message)
 	case status == http.StatusForbidden:
-		kind, note = forbidden(inner)
+		note, kind = forbidden(inner)
 	case status == http.StatusNotFound:
 		// A 404 proves absence only when Key Vault itself says so, not a proxy.
 		if kind = secret.ErrUnavailable; outer == "SecretNotFound" {
@@ -109,24 +109,24 @@ func classify(status int, r refusal) *failure {
 	return &failure{kind: kind, why: why}
 }
 
-func forbidden(inner string) (kind error, note string) {
+func forbidden(inner string) (note string, kind error) {
 	switch inner {
 	case "SecretDisabled":
-		return secret.ErrDisabled, ""
+		return "", secret.ErrDisabled
 	case "SecretManagedByKeyVault":
-		return secret.ErrManaged, ""
+		return "", secret.ErrManaged
 	case "ForbiddenByRbac":
-		return secret.ErrForbidden, "no role assignment allows it, or it is too new"
+		return "no role assignment allows it, or it is too new", secret.ErrForbidden
 	case "AccessDenied":
-		return secret.ErrForbidden, "the vault's access policy does not allow it"
+		return "the vault's access policy does not allow it", secret.ErrForbidden
 	case "ForbiddenByPolicy":
-		return secret.ErrForbidden, "an access policy or Azure Policy does not allow it"
+		return "an access policy or Azure Policy does not allow it", secret.ErrForbidden
 	case "ForbiddenByFirewall":
-		return secret.ErrForbidden, "the vault's firewall does not know this address"
+		return "the vault's firewall does not know this address", secret.ErrForbidden
 	case "ForbiddenByConnection":
-		return secret.ErrForbidden, "public access is off and this is no private link"
+		return "public access is off and this is no private link", secret.ErrForbidden
 	}
-	return secret.ErrForbidden, ""
+	return "", secret.ErrForbidden
 }
 
 // conflict looks at the message too, because the inner code of a set during a deletion is not documented.

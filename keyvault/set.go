@@ -93,7 +93,7 @@ func (w *write) attempt(ctx context.Context) (secret.Meta, error) {
 	}
 	w.last = explain(err)
 	switch {
-	case w.last.known && errors.Is(w.last, secret.ErrBusy):
+	case errors.Is(w.last, secret.ErrBusy):
 		return secret.Meta{}, retry.RetryableError(w.last)
 	case w.last.known:
 		return secret.Meta{}, w.last

@@ -23,6 +23,11 @@ func TestSetMakesOneVersion(t *testing.T) {
 		pass()
 		return status(503)(nil)
 	}
+	accepted := func(pass func() *http.Response) (*http.Response, error) {
+		resp := pass()
+		resp.StatusCode = http.StatusAccepted
+		return resp, nil
+	}
 	for _, c := range []struct {
 		what     string
 		fates    []fate
@@ -34,6 +39,7 @@ func TestSetMakesOneVersion(t *testing.T) {
 		{"the answer is lost after the commit", []fate{resetAfter}, nil, 1, 1},
 		{"503 after the commit", []fate{commitThen503}, nil, 1, 1},
 		{"an answer without a body", []fate{truncated}, nil, 1, 1},
+		{"a status that says nothing", []fate{accepted}, nil, 1, 1},
 		{"reset before the commit", []fate{resetBefore}, nil, 1, 2},
 		{"500 twice", times(2, status(500)), nil, 1, 3},
 		{"500 and then a lost answer", []fate{status(500), status(500), resetAfter}, nil, 1, 3},
