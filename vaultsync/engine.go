@@ -87,9 +87,9 @@ func (e *Engine) Plan(ctx context.Context, s Scope) (*Report, error) {
 	}
 	hasher, err := e.hasher(ctx)
 	if err != nil && !errors.Is(err, secret.ErrNotFound) {
-		return report, err
+		return report, report.end(err)
 	}
-	return report, e.run(ctx, s, hasher, report)
+	return report, report.end(e.run(ctx, s, hasher, report))
 }
 
 // Sync copies what Plan would list. The report holds every item that changed, was refused or failed; the error is
@@ -115,10 +115,7 @@ func (e *Engine) Sync(ctx context.Context, s Scope) (*Report, error) {
 		}
 		return e.run(ctx, s, hasher, report)
 	})
-	if err != nil && !errors.Is(err, secret.ErrPartial) {
-		report.Complete = false
-	}
-	return report, err
+	return report, report.end(err)
 }
 
 // run is the one way of both: list, walk, name, settle each secret and, unless it is a plan, apply.
@@ -200,7 +197,7 @@ func (e *Engine) each(ctx context.Context, entries []Entry, report *Report, do f
 			}
 			if err != nil {
 				report.fail(Item{Name: entry.Name, Source: entry.Where(), Rule: entry.Rule.Name}, err)
-				if gone(err) {
+				if gone(err, func() error { return e.answers(ctx, entry) }) {
 					stop(err)
 				}
 			} else {
@@ -217,6 +214,17 @@ func (e *Engine) each(ctx context.Context, entries []Entry, report *Report, do f
 	if ctx.Err() != nil {
 		report.leave(fmt.Sprintf("%d of %d secrets", len(entries)-done, len(entries)))
 		return fmt.Errorf("stop after %d of %d secrets: %w", done, len(entries), context.Cause(ctx))
+	}
+	return nil
+}
+
+// answers asks the source of the entry and the destination what both answer at any time.
+func (e *Engine) answers(ctx context.Context, entry Entry) error {
+	if _, err := e.Sources[entry.Rule.source()].Mounts(ctx); err != nil {
+		return err
+	}
+	if _, err := e.hasher(ctx); !errors.Is(err, secret.ErrNotFound) {
+		return err
 	}
 	return nil
 }

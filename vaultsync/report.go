@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -73,6 +74,14 @@ func (r *Report) leave(what string) {
 	defer r.mu.Unlock()
 	r.Complete = false
 	r.Missing = append(r.Missing, what)
+}
+
+// end notes that a run which ended with the error did not cover its scope, and returns the error.
+func (r *Report) end(err error) error {
+	if err != nil && !errors.Is(err, secret.ErrPartial) {
+		r.Complete = false
+	}
+	return err
 }
 
 // close puts the lines in a stable order.

@@ -3,6 +3,7 @@ package vaultsync_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,6 +38,7 @@ type server struct {
 	name, address, root string
 	clock               func() time.Time // to which the time is added that passes in the bubble
 	reach               func(now func() time.Time) http.RoundTripper
+	logIn               func(r *rig, g contract.Grants) vault.Auth // that can be repeated
 }
 
 // servers are the emulated Vault and, where one was started, the real one.
@@ -45,7 +47,13 @@ func servers() []server {
 		name: "emulator", address: "http://127.0.0.1:8200", root: "root",
 		clock: func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
 		reach: func(now func() time.Time) http.RoundTripper {
-			return inProcess{vaultemulator.New(vaultemulator.Options{Now: now})}
+			return inProcess{vaultemulator.New(vaultemulator.Options{
+				Now: now, Logins: []vaultemulator.Login{{Type: "approle", Role: "sync", Policies: []string{"sync"}}},
+			})}
+		},
+		logIn: func(r *rig, g contract.Grants) vault.Auth {
+			r.policy("sync", g)
+			return vault.AppRole("", "sync", secret.New("made up"))
 		},
 	}}
 	if address := os.Getenv("KEYFERRY_TEST_VAULT_ADDR"); address != "" {
@@ -53,6 +61,7 @@ func servers() []server {
 		all = append(all, server{
 			name: "real", address: address, root: os.Getenv("KEYFERRY_TEST_VAULT_TOKEN"), clock: way.now,
 			reach: func(func() time.Time) http.RoundTripper { return way },
+			logIn: func(r *rig, g contract.Grants) vault.Auth { return r.AppRole(r.t, g).Auth },
 		})
 	}
 	return all
@@ -113,6 +122,22 @@ func (r *rig) open(auth vault.Auth) vaultsync.Source {
 	c, err := vault.New(vault.Options{Address: r.server.address, Auth: auth, Transport: r.toVault, Now: r.now})
 	r.must(err)
 	return c
+}
+
+// policy writes the grants down under a name.
+func (r *rig) policy(name string, g contract.Grants) {
+	r.t.Helper()
+	rules := map[string]map[string][]string{}
+	for path, capabilities := range g {
+		rules[path] = map[string][]string{"capabilities": capabilities}
+	}
+	text, err := json.Marshal(map[string]any{"path": rules})
+	r.must(err)
+	body, err := json.Marshal(map[string]string{"policy": string(text)})
+	r.must(err)
+	if status, raw := r.Do(r.t, http.MethodPut, "sys/policies/acl/"+name, string(body)); status/100 != 2 {
+		r.t.Fatalf("policy %s: status %d, %s", name, status, raw)
+	}
 }
 
 func (r *rig) openKeyVault() vaultsync.Destination {

@@ -35,7 +35,11 @@ func (r *road) RoundTrip(req *http.Request) (*http.Response, error) {
 	pass := func() (*http.Response, error) { return r.to.RoundTrip(req) }
 	if trouble != nil {
 		if f := trouble(call, req); f != nil {
-			return f(pass)
+			resp, err := f(pass)
+			if resp != nil {
+				resp.Request = req
+			}
+			return resp, err
 		}
 	}
 	return pass()

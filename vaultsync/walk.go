@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -29,7 +30,8 @@ func (e *Engine) walk(ctx context.Context, report *Report) ([]Entry, error) {
 	shown := map[string][]Mount{}
 	for _, m := range e.mounts() {
 		if err := e.show(ctx, m.source, shown); err != nil {
-			return nil, err
+			abort(err)
+			break
 		}
 		mount, err := prove(shown[m.source], m.path)
 		if err != nil {
@@ -43,6 +45,7 @@ func (e *Engine) walk(ctx context.Context, report *Report) ([]Entry, error) {
 		}
 	}
 	_ = group.Wait()
+	slices.SortFunc(f.entries, func(a, b Entry) int { return strings.Compare(a.Where(), b.Where()) })
 	return f.entries, context.Cause(ctx)
 }
 
@@ -59,10 +62,18 @@ func (e *Engine) show(ctx context.Context, source string, shown map[string][]Mou
 	return nil
 }
 
-// gone reports whether the error means that nobody will be answered, not only this one question.
-func gone(err error) bool {
-	return errors.Is(err, secret.ErrUnavailable) || errors.Is(err, secret.ErrUnauthorized) || errors.Is(err, secret.ErrLeaseLost) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+// gone reports whether the error means that nobody will be answered, not only this one question. Where the error
+// leaves that open, ask puts a question that had an answer before in this run: one sick folder or secret must not keep
+// all others from being copied, today and in every run to come.
+func gone(err error, ask func() error) bool {
+	switch {
+	case errors.Is(err, secret.ErrUnauthorized), errors.Is(err, secret.ErrLeaseLost),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return true
+	case errors.Is(err, secret.ErrUnavailable), errors.Is(err, secret.ErrAmbiguous):
+		return ask() != nil
+	}
+	return false
 }
 
 // prove finds the mount among those the source shows, so that a later "not found" means a secret and not a mount.
@@ -144,7 +155,7 @@ func (w walker) visit(ctx context.Context, dir string) {
 func (w walker) list(ctx context.Context, dir string) {
 	names, err := w.source.List(ctx, w.mount, dir)
 	if err != nil {
-		if gone(err) {
+		if gone(err, func() error { _, err := w.source.Mounts(ctx); return err }) {
 			w.abort(err)
 			return
 		}
