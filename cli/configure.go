@@ -38,18 +38,35 @@ func (p Process) configure(ctx context.Context, name string) (config.Config, err
 	case strings.HasPrefix(name, "https://"):
 		file, err = p.readBlob(ctx, name)
 	default:
-		file, err = os.ReadFile(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w: configuration %q is not there; start from keyferry.example.yaml", secret.ErrUsage, name)
-		}
+		file, err = readFile(name)
 	}
 	if err != nil {
 		return config.Config{}, err
 	}
-	return config.Load(file, p.LookupEnv)
+	c, err := config.Load(file, p.LookupEnv)
+	if err != nil && name == "" {
+		err = errors.Join(fmt.Errorf("%w: no configuration is named: --config or app setting %s", secret.ErrUsage, config.FileSetting), err)
+	}
+	return c, err
 }
 
-// maxConfig bounds a configuration that comes over the network.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: configuration %q is not there; start from keyferry.example.yaml", secret.ErrUsage, name)
+	case err != nil:
+		return nil, fmt.Errorf("%w: configuration: %w", secret.ErrUsage, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: configuration: %w", secret.ErrUsage, err)
+	}
+	return b, nil
+}
+
+// maxConfig bounds what is read; config refuses a file of more.
 const maxConfig = 4 << 20
 
 // readBlob reads a blob by the managed identity of the app.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -45,11 +46,24 @@ func Main(p Process) int {
 	if err == nil || errors.Is(err, secret.ErrPending) {
 		return secret.ExitCode(err)
 	}
-	fmt.Fprintf(p.Stderr, "keyferry: %v\n", err)
+	fmt.Fprintf(p.Stderr, "keyferry: %s\n", complaint(err))
 	if hint := secret.Hint(err); hint != "" {
 		fmt.Fprintf(p.Stderr, "hint: %s\n", hint)
 	}
 	return secret.ExitCode(err)
+}
+
+// complaint is the text of an error, with one line for each of several faults.
+func complaint(err error) string {
+	usage := secret.ErrUsage.Error()
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) == 1 || !errors.Is(err, secret.ErrUsage) {
+		return strings.Join(lines, "\n  ")
+	}
+	for i, line := range lines {
+		lines[i] = strings.TrimPrefix(line, usage+": ")
+	}
+	return usage + ":\n  " + strings.Join(lines, "\n  ")
 }
 
 func (p Process) root() *cobra.Command {
@@ -69,7 +83,6 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 partly failed,
 		Version:       buildVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetOut(p.Stdout)
@@ -78,23 +91,32 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 partly failed,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(p.serve(), p.dev(), p.plan(), p.sync(), p.rotators())
 	for _, c := range root.Commands() {
-		c.Args = usageArgs(c.Args)
+		c.Args = noArguments
 	}
-	root.Args = usageArgs(root.Args)
+	root.Args = knownCommand
 	return root
 }
 
-// usageArgs makes a wrong number of arguments a usage error, exit code 2.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	if check == nil {
-		check = cobra.NoArgs
+// noArguments refuses arguments as a usage error, exit code 2.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%w: %s takes flags only, not %q", secret.ErrUsage, c.Name(), args[0])
 	}
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return fmt.Errorf("%w: %w", secret.ErrUsage, err)
-		}
+	return nil
+}
+
+// knownCommand refuses what is no command, and names those there are.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
 		return nil
 	}
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return fmt.Errorf("%w: unknown command %q, there are %s", secret.ErrUsage, args[0], strings.Join(names, ", "))
 }
 
 // terminal reports whether w is a terminal, and so a person.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -42,9 +44,15 @@ func (p Process) copying(c *cobra.Command, run func(*vaultsync.Engine, context.C
 		if err != nil {
 			return err
 		}
+		if err := checkRule(conf.Sync.Rules, scope.Rule); err != nil {
+			return err
+		}
 		bar := newBar(p.Stderr)
 		s, err := p.build(conf, slog.New(slog.NewTextHandler(p.Stderr, nil)), bar.show)
-		if err != nil {
+		switch {
+		case errors.Is(err, secret.ErrInvalid): // building makes no call, so it is a setting
+			return fmt.Errorf("%w: %w", secret.ErrUsage, err)
+		case err != nil:
 			return err
 		}
 		report, err := run(s.sync, c.Context(), scope)
@@ -61,6 +69,21 @@ func (p Process) copying(c *cobra.Command, run func(*vaultsync.Engine, context.C
 		return err
 	}
 	return c
+}
+
+// checkRule refuses a run that could select nothing.
+func checkRule(rules []vaultsync.Rule, name string) error {
+	var names []string
+	for _, r := range rules {
+		names = append(names, r.Name)
+	}
+	switch {
+	case len(rules) == 0:
+		return fmt.Errorf("%w: the configuration has no sync.rules, so there is nothing to copy; see keyferry.example.yaml", secret.ErrUsage)
+	case name != "" && !slices.Contains(names, name):
+		return fmt.Errorf("%w: --rule %q is not configured, the rules are %s", secret.ErrUsage, name, strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // bar shows how far a run is, on a terminal only.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -86,25 +87,15 @@ func (c Config) Validate() error {
 	if len(c.Sync.Rules) > 0 {
 		c.Vault.validate(fault)
 	}
-	if err := httpsURL(c.KeyVault.URL); err != nil {
+	if err := httpsURL(c.KeyVault.URL, noPath); err != nil {
 		fault("keyVault.url (KEYFERRY_KEYVAULT_URL) %v, for example https://kv-webapp-prod.vault.azure.net", err)
 	}
 	if !slices.Contains(identities, c.KeyVault.Identity) {
 		fault("keyVault.identity is one of %s, not %q", strings.Join(identities, ", "), c.KeyVault.Identity)
 	}
-	switch {
-	case c.State.URL == MemoryState && !Loopback(c.KeyVault.URL):
-		fault("state.url: memory is for an emulator on this machine; name a blob container (KEYFERRY_STATE_URL)")
-	case c.State.URL == MemoryState || !c.State.Connection.IsZero():
-	case c.State.URL == "":
-		fault("state.url (KEYFERRY_STATE_URL) is missing, for example https://<account>.blob.core.windows.net/keyferry")
-	default:
-		if err := httpsURL(c.State.URL); err != nil {
-			fault("state.url (KEYFERRY_STATE_URL) %v", err)
-		}
-	}
+	c.State.validate(c.KeyVault.URL, fault)
 	if c.Alerts.Topic != "" {
-		if err := httpsURL(c.Alerts.Topic); err != nil {
+		if err := httpsURL(c.Alerts.Topic, anyPath); err != nil {
 			fault("alerts.topic (KEYFERRY_ALERT_TOPIC) %v", err)
 		}
 	}
@@ -117,6 +108,23 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
+func (s State) validate(keyVaultURL string, fault func(string, ...any)) {
+	const example = "for example https://<account>.blob.core.windows.net/keyferry"
+	switch {
+	case s.URL == MemoryState && !Loopback(keyVaultURL):
+		fault("state.url (KEYFERRY_STATE_URL) memory is for an emulator on this machine; name a blob container, %s", example)
+	case s.URL == MemoryState || s.URL == "" && !s.Connection.IsZero():
+	case s.URL != "" && !s.Connection.IsZero():
+		if u, err := url.Parse(s.URL); err != nil || !containerPath.MatchString(u.Path) {
+			fault("state.url (KEYFERRY_STATE_URL) does not end in the name of a container, %s", example)
+		}
+	default:
+		if err := httpsURL(s.URL, containerPath); err != nil {
+			fault("state.url (KEYFERRY_STATE_URL) %v, %s", err, example)
+		}
+	}
+}
+
 func (v Vault) validate(fault func(string, ...any)) {
 	u, err := url.Parse(v.Address)
 	switch {
@@ -125,7 +133,7 @@ func (v Vault) validate(fault func(string, ...any)) {
 	case err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http"):
 		fault("vault.address (VAULT_ADDR) is not an address like https://vault.example.com:8200")
 	case u.Scheme == "http" && !Loopback(v.Address):
-		fault("vault.address (VAULT_ADDR) is not https: values would cross the network in the clear")
+		fault("vault.address (VAULT_ADDR) is not https: values would cross the network in the clear (this machine is http://127.0.0.1)")
 	}
 	needs, ok := methods[v.Auth.Method]
 	has := map[string]bool{
@@ -148,16 +156,24 @@ var settingsOf = map[string]string{
 	"token":                 "app setting VAULT_TOKEN",
 }
 
+var (
+	anyPath       = regexp.MustCompile(`^`)
+	noPath        = regexp.MustCompile(`^/?$`)
+	containerPath = regexp.MustCompile(`/[a-z0-9](-?[a-z0-9]){2,62}$`)
+)
+
 // httpsURL says what is wrong with the URL, without repeating it.
-func httpsURL(s string) error {
+func httpsURL(s string, path *regexp.Regexp) error {
 	u, err := url.Parse(s)
 	switch {
 	case s == "":
 		return errors.New("is missing")
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "":
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return errors.New("is not a plain URL")
 	case u.Scheme != "https":
 		return errors.New("is not https")
+	case !path.MatchString(u.Path):
+		return errors.New("has another path than it should")
 	}
 	return nil
 }

@@ -1,23 +1,11 @@
 package config
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/keyferry/keyferry/rotation"
-	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vaultsync"
 )
-
-// maxFile bounds keyferry.yaml; an estate of thousands of rules stays below.
-const maxFile = 4 << 20
 
 // file is keyferry.yaml. Unknown keys are refused.
 type file struct {
@@ -83,45 +71,11 @@ type target struct {
 	Params   map[string]any `yaml:"params"`
 }
 
-// duration is written as days ("90d") or as Go writes durations ("36h").
-type duration time.Duration
-
-// UnmarshalYAML reads a duration; a bare 0 is one too.
-func (d *duration) UnmarshalYAML(b []byte) error {
-	v, err := parseDuration(strings.Trim(strings.TrimSpace(string(b)), `"'`))
-	*d = duration(v)
-	return err
-}
-
-func parseDuration(s string) (time.Duration, error) {
-	bad := fmt.Errorf("%q is no duration: write 90d or 36h", s)
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.Atoi(days)
-		if err != nil || n < 0 || n > 36_500 {
-			return 0, bad
-		}
-		return time.Duration(n) * 24 * time.Hour, nil
-	}
-	v, err := time.ParseDuration(s)
-	if err != nil || v < 0 {
-		return 0, bad
-	}
-	return v, nil
-}
-
-// parse decodes keyferry.yaml strictly. Faults wrap secret.ErrUsage and hold no line of the file, which may have a
-// secret where none belongs.
+// parse reads keyferry.yaml into the domains' own settings. See decode for its faults.
 func parse(b []byte) (Config, error) {
-	if len(b) > maxFile {
-		return Config{}, fmt.Errorf("%w: the configuration is over %d MiB", secret.ErrUsage, maxFile>>20)
-	}
-	var f file
-	dec := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
-	if err := dec.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("%w: %s", secret.ErrUsage, yaml.FormatError(err, false, false))
-	}
-	if err := dec.Decode(new(file)); !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("%w: more than one document", secret.ErrUsage)
+	f, err := decode(b)
+	if err != nil {
+		return Config{}, err
 	}
 	c := Config{
 		Vault: Vault{
