@@ -51,7 +51,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (*request, *answer
 	}
 	if namespace := strings.Trim(r.Header.Get("X-Vault-Namespace"), "/"); namespace != "" {
 		w.Header().Set("X-Vault-Namespace", namespace)
-		if s.options.Namespaces {
+		if s.options.Namespaces && !strings.HasPrefix(req.path, "auth/") {
 			req.path = namespace + "/" + req.path
 		}
 	}

@@ -34,8 +34,8 @@ type Options struct {
 	OpenBao bool
 	// Namespaces honours X-Vault-Namespace, as Vault Enterprise and OpenBao do:
 	// the namespace stands in front of the path, so the mount "team/secret" is
-	// the mount "secret" of the namespace "team". The community edition ignores
-	// the header.
+	// the mount "secret" of the namespace "team". Log-ins and tokens are shared by
+	// all namespaces. The community edition ignores the header.
 	Namespaces bool
 }
 

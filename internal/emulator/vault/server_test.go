@@ -244,6 +244,7 @@ func TestNamespaces(t *testing.T) {
 		t.Errorf("the namespace's mount is missing: %v", data)
 	}
 	r.want(200, "root", "GET", "team!sys/internal/ui/mounts/kv", "")
+	r.want(200, "root", "GET", "team!auth/token/lookup-self", "")
 
 	ignoring := newRig(t, vault.Options{})
 	ignoring.Mount("kv", 1)
