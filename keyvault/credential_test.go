@@ -2,8 +2,10 @@ package keyvault_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,9 +17,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	emulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/keyvault"
 	"github.com/keyferry/keyferry/secret"
 )
+
+func response(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}
 
 type transporter func(*http.Request) (*http.Response, error)
 
@@ -26,13 +33,14 @@ func (f transporter) Do(r *http.Request) (*http.Response, error) { return f(r) }
 func TestManagedIdentityAsksForTheIdentityThatIsSet(t *testing.T) {
 	t.Setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")
 	t.Setenv("IDENTITY_HEADER", "made-up")
-	for _, clientID := range []string{"", "00000000-0000-0000-0000-00000000c11e"} {
+	// MSAL keeps tokens for the life of the process, so the identity is a new one each time.
+	for _, clientID := range []string{"", rand.Text()} {
 		var asked string
 		cred, err := keyvault.NewCredential(keyvault.CredentialOptions{
 			Identity: keyvault.IdentityManaged, ClientID: clientID,
 			Transport: transporter(func(r *http.Request) (*http.Response, error) {
 				asked = r.URL.Query().Get("client_id")
-				return reply(200, "", "", strings.NewReader(`{"access_token":"t","expires_on":"4102444800","token_type":"Bearer"}`))(nil)
+				return response(200, `{"access_token":"t","expires_on":"4102444800","token_type":"Bearer"}`), nil
 			}),
 		})
 		if err != nil {
@@ -83,19 +91,18 @@ func (n noToken) GetToken(context.Context, policy.TokenRequestOptions) (azcore.A
 // A failed sign-in is told from a refusal of the vault, by its numbers alone, and is not repeated here.
 func TestAFailedSignIn(t *testing.T) {
 	const body = "AADSTS70021: No matching federated identity record found for the-subject at https://login.example.invalid"
-	resp, _ := reply(401, "", "", strings.NewReader(body))(nil)
 	for what, c := range map[string]struct {
 		err  error
 		text string
 	}{
-		"refused by Entra ID": {&azidentity.AuthenticationFailedError{RawResponse: resp}, "401 from the token endpoint, AADSTS70021"},
+		"refused by Entra ID": {&azidentity.AuthenticationFailedError{RawResponse: response(401, body)}, "401 from the token endpoint, AADSTS70021"},
 		"not available":       {errors.New("ManagedIdentityCredential: https://login.example.invalid the-subject"), "no token"},
 		"wrapped":             {fmt.Errorf("chain: %w", errors.New(body)), "AADSTS70021"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			calls := 0
-			r := &road{to: emulator.New(emulator.Options{}), trouble: func(*http.Request) fate { calls++; return nil }}
-			client, err := keyvault.New(keyvault.Options{URL: vaultURL, Credential: noToken{c.err}, Transport: r})
+			r := &road{to: emulator.New(emulator.Options{}), trouble: func(*http.Request) faults.Fault { calls++; return nil }}
+			client, err := keyvault.New(keyvault.Options{URL: vaultURL, Credential: noToken{c.err}, Transport: faults.Transport(r)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	emulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/keyvault"
 	"github.com/keyferry/keyferry/secret"
 )
@@ -20,25 +20,20 @@ import (
 // No error of this package, printed whichever way, holds the value, the token, the address, a header or the body.
 func TestErrorsHoldNothingForeign(t *testing.T) {
 	const value, tok, body, header = "the-value", "the-token", "the-body", "the-header"
-	fault := func(status int, inner string) fate {
-		return reply(status, "X-Ms-Error-Code", header, strings.NewReader(
-			`{"error":{"code":"`+body+`","message":"`+body+`","innererror":{"code":"`+inner+`"}}}`))
+	fault := func(status int, inner string) faults.Fault {
+		return faults.Answer(status, `{"error":{"code":"`+body+`","message":"`+body+`","innererror":{"code":"`+inner+`"}}}`,
+			"X-Ms-Error-Code", header, "WWW-Authenticate", header)
 	}
-	troubles := map[string]func(*http.Request) fate{
-		"not JSON":    func(*http.Request) fate { return reply(200, "X", header, strings.NewReader(`{"value":`+body)) },
-		"a long body": func(*http.Request) fate { return reply(200, "X", header, &endless{}) },
-		"network": func(*http.Request) fate {
-			return func(func() *http.Response) (*http.Response, error) {
-				return nil, fmt.Errorf("put %s %s %s: %w", vaultURL, value, header, io.ErrUnexpectedEOF)
-			}
-		},
-		"redirect": func(*http.Request) fate {
-			return reply(307, "Location", "https://example.invalid/"+header, strings.NewReader(body))
+	troubles := map[string]func(*http.Request) faults.Fault{
+		"not JSON": func(*http.Request) faults.Fault { return reply(`{"value":`+body, "X", header) },
+		"reset":    func(*http.Request) faults.Fault { return faults.ResetAfter() },
+		"redirect": func(*http.Request) faults.Fault {
+			return faults.Answer(307, body, "Location", "https://example.invalid/"+header)
 		},
 	}
 	for _, status := range []int{400, 401, 403, 404, 408, 409, 412, 413, 429, 500, 503} {
 		for _, inner := range []string{"", body, "ForbiddenByRbac", "SecretDisabled", "ObjectIsBeingDeleted"} {
-			troubles[fmt.Sprint(status, " ", inner)] = func(*http.Request) fate { return fault(status, inner) }
+			troubles[fmt.Sprint(status, " ", inner)] = func(*http.Request) faults.Fault { return fault(status, inner) }
 		}
 	}
 	calls := map[string]func(context.Context, *keyvault.Client) error{
@@ -63,7 +58,7 @@ func TestErrorsHoldNothingForeign(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				for name, call := range calls {
 					road := &road{to: emulator.New(emulator.Options{})}
-					client, err := keyvault.New(keyvault.Options{URL: vaultURL, Credential: token(tok), Transport: road})
+					client, err := keyvault.New(keyvault.Options{URL: vaultURL, Credential: token(tok), Transport: loud{faults.Transport(road)}})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -85,9 +80,13 @@ func TestErrorsHoldNothingForeign(t *testing.T) {
 	}
 }
 
-type endless struct{}
+// loud adds to each error of the network what such errors like to hold.
+type loud struct{ http.RoundTripper }
 
-func (*endless) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
+func (l loud) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.RoundTripper.RoundTrip(r)
+	if err != nil {
+		err = fmt.Errorf("%s %s the-header the-value: %w", r.Method, r.URL, err)
+	}
+	return resp, err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	emulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/keyvault"
 )
 
@@ -40,7 +41,7 @@ func TestWritersStayWithinTheBudget(t *testing.T) {
 		client, vault, road := rig(t, emulator.Options{CreateLimit: 300})
 		var mu sync.Mutex
 		var at []time.Time
-		road.meet(func(r *http.Request) fate {
+		road.meet(func(r *http.Request) faults.Fault {
 			if r.Method == http.MethodPut {
 				mu.Lock()
 				at = append(at, time.Now())

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	emulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/keyvault"
 	"github.com/keyferry/keyferry/secret"
 )
@@ -38,9 +39,9 @@ func TestListSurvivesFaultsOnAnyPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, vault, road := rig(t, emulator.Options{})
 		seed(t, vault, 130) // six pages
-		bad := []fate{status(500), status(503), resetBefore, resetAfter, answer(emulator.Throttled(0)), status(408)}
+		bad := []faults.Fault{status(500), status(503), faults.ResetBefore(), faults.ResetAfter(), answer(emulator.Throttled(0)), status(408)}
 		n := 0
-		road.meet(func(r *http.Request) fate {
+		road.meet(func(r *http.Request) faults.Fault {
 			if n++; n%2 == 0 {
 				return bad[n/2%len(bad)]
 			}
@@ -63,7 +64,7 @@ func TestListThatCannotGoOnEndsInAnError(t *testing.T) {
 		client, vault, road := rig(t, emulator.Options{})
 		seed(t, vault, 60)
 		calls := 0
-		road.meet(func(r *http.Request) fate {
+		road.meet(func(r *http.Request) faults.Fault {
 			if calls++; calls > 1 {
 				return status(500)
 			}
@@ -93,14 +94,14 @@ func TestListStopsWhenItsReaderDoes(t *testing.T) {
 func TestGetRepeatsWhatMayPass(t *testing.T) {
 	for _, c := range []struct {
 		what  string
-		fate  fate
+		fault faults.Fault
 		err   error
 		calls int
 		least time.Duration
 		most  time.Duration
 	}{
 		{"500", status(500), secret.ErrUnavailable, 5, 6 * time.Second, 9 * time.Second},
-		{"reset", resetBefore, secret.ErrUnavailable, 5, 6 * time.Second, 9 * time.Second},
+		{"reset", faults.ResetBefore(), secret.ErrUnavailable, 5, 6 * time.Second, 9 * time.Second},
 		{"429", answer(emulator.Throttled(0)), secret.ErrThrottled, 6, 31 * time.Second, 31 * time.Second},
 		{"429 with Retry-After", answer(emulator.Throttled(3 * time.Second)), secret.ErrThrottled, 6, 15 * time.Second, 15 * time.Second},
 		{"no role", answer(emulator.ForbiddenByRBAC("getSecret")), secret.ErrForbidden, 1, 0, 0},
@@ -118,7 +119,7 @@ func TestGetRepeatsWhatMayPass(t *testing.T) {
 				client, vault, road := rig(t, emulator.Options{})
 				seed(t, vault, 1)
 				calls := 0
-				road.meet(func(r *http.Request) fate { calls++; return c.fate })
+				road.meet(func(r *http.Request) faults.Fault { calls++; return c.fault })
 				began := time.Now()
 				_, _, err := client.Get(t.Context(), "s0000")
 				took := time.Since(began)
@@ -135,14 +136,11 @@ func TestAHangingCallIsRepeated(t *testing.T) {
 		client, vault, road := rig(t, emulator.Options{})
 		seed(t, vault, 1)
 		hung := 0
-		road.meet(func(r *http.Request) fate {
+		road.meet(func(r *http.Request) faults.Fault {
 			if hung++; hung > 1 {
 				return nil
 			}
-			return func(func() *http.Response) (*http.Response, error) {
-				<-r.Context().Done()
-				return nil, r.Context().Err()
-			}
+			return faults.Hang()
 		})
 		if _, _, err := client.Get(t.Context(), "s0000"); err != nil || hung != 2 {
 			t.Errorf("after %d calls: %v, want success at the second", hung, err)
@@ -154,7 +152,7 @@ func TestUpdateIsRepeatedBecauseItIsAbsolute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, vault, road := rig(t, emulator.Options{})
 		seed(t, vault, 1)
-		road.meet(queue(http.MethodPatch, status(500), resetAfter, answer(emulator.Throttled(0))))
+		road.meet(queue(http.MethodPatch, status(500), faults.ResetAfter(), answer(emulator.Throttled(0))))
 		m, err := client.Update(t.Context(), "s0000", secret.Patch{Tags: map[string]string{"a": "b"}})
 		if err != nil || m.Tags["a"] != "b" || versions(vault, "s0000") != 1 {
 			t.Errorf("%+v, %v; want one version with the tag", m, err)

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	emulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/keyvault"
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vaultsync"
@@ -22,80 +22,73 @@ var _ vaultsync.Destination = (*keyvault.Client)(nil)
 
 const vaultURL = "https://kv1.vault.azure.net"
 
-// road carries requests to a handler in this process, without sockets, so that time in a synctest bubble is ours. The
-// first token-less request of a Client, which only fetches the challenge, meets no trouble.
+// road leads to a handler in this process, without sockets, so that time in a synctest bubble is ours. The first
+// token-less request of a Client, which only fetches the challenge, meets no trouble.
 type road struct {
 	to http.Handler
 	mu sync.Mutex
 	// trouble is asked for each request with a token: nil lets it pass.
-	trouble func(*http.Request) fate
+	trouble func(*http.Request) faults.Fault
 }
 
-// fate is what happens to a request in place of, or after, its passing.
-type fate func(pass func() *http.Response) (*http.Response, error)
-
-func (r *road) RoundTrip(req *http.Request) (*http.Response, error) {
-	pass := func() *http.Response {
-		w := httptest.NewRecorder()
-		r.to.ServeHTTP(w, req)
-		return w.Result()
-	}
-	if err := req.Context().Err(); err != nil {
-		return nil, err
-	}
+func (r *road) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	trouble := r.trouble
 	r.mu.Unlock()
 	if trouble != nil && req.Header.Get("Authorization") != "" {
 		if f := trouble(req); f != nil {
-			return f(pass)
+			f(w, req, r.to)
+			return
 		}
 	}
-	return pass(), nil
+	r.to.ServeHTTP(w, req)
 }
 
 // meet sets the trouble from here on.
-func (r *road) meet(trouble func(*http.Request) fate) {
+func (r *road) meet(trouble func(*http.Request) faults.Fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.trouble = trouble
 }
 
-func answer(f emulator.Fault) fate {
-	return func(func() *http.Response) (*http.Response, error) {
-		w := httptest.NewRecorder()
-		f.ServeHTTP(w, nil)
-		return w.Result(), nil
+// answer is an error of the service in place of its answer.
+func answer(f emulator.Fault) faults.Fault {
+	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) { f.ServeHTTP(w, r) }
+}
+
+func status(code int) faults.Fault { return answer(emulator.Fault{Status: code, Code: "x"}) }
+
+// commitThen does what is asked and answers with another status.
+func commitThen(code int) faults.Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		done := httptest.NewRecorder()
+		next.ServeHTTP(done, r)
+		w.WriteHeader(code)
+		_, _ = w.Write(done.Body.Bytes())
 	}
 }
 
-func status(code int) fate { return answer(emulator.Fault{Status: code, Code: "x"}) }
+// reply is an answer with that body whatever was asked.
+func reply(body string, header ...string) faults.Fault { return faults.Answer(200, body, header...) }
 
-func resetBefore(func() *http.Response) (*http.Response, error) { return nil, syscall.ECONNRESET }
-
-func resetAfter(pass func() *http.Response) (*http.Response, error) {
-	pass()
-	return nil, syscall.ECONNRESET
-}
-
-// queue gives the n-th request of the method the n-th fate, and nil when the queue is empty.
-func queue(method string, fates ...fate) func(*http.Request) fate {
+// queue gives the n-th request of the method the n-th fault, and nil when the queue is empty.
+func queue(method string, list ...faults.Fault) func(*http.Request) faults.Fault {
 	var mu sync.Mutex
-	return func(r *http.Request) fate {
+	return func(r *http.Request) faults.Fault {
 		mu.Lock()
 		defer mu.Unlock()
-		if r.Method != method || len(fates) == 0 {
+		if r.Method != method || len(list) == 0 {
 			return nil
 		}
-		f := fates[0]
-		fates = fates[1:]
+		f := list[0]
+		list = list[1:]
 		return f
 	}
 }
 
-// every gives all requests of the method one fate.
-func every(method string, f fate) func(*http.Request) fate {
-	return func(r *http.Request) fate {
+// every gives all requests of the method one fault.
+func every(method string, f faults.Fault) func(*http.Request) faults.Fault {
+	return func(r *http.Request) faults.Fault {
 		if r.Method == method {
 			return f
 		}
@@ -103,7 +96,7 @@ func every(method string, f fate) func(*http.Request) fate {
 	}
 }
 
-func times(n int, f fate) (all []fate) {
+func times(n int, f faults.Fault) (all []faults.Fault) {
 	for range n {
 		all = append(all, f)
 	}
@@ -121,7 +114,7 @@ func rig(t *testing.T, o emulator.Options) (*keyvault.Client, *emulator.Vault, *
 	t.Helper()
 	v := emulator.New(o)
 	r := &road{to: v}
-	c, err := keyvault.New(keyvault.Options{URL: vaultURL, Credential: token("made-up"), Transport: r})
+	c, err := keyvault.New(keyvault.Options{URL: vaultURL, Credential: token("made-up"), Transport: faults.Transport(r)})
 	if err != nil {
 		t.Fatal(err)
 	}

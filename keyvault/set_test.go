@@ -9,52 +9,39 @@ import (
 	"time"
 
 	emulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/secret"
 )
 
 // What one Set makes of trouble with its PUTs, and how many versions there are afterwards.
 func TestSetMakesOneVersion(t *testing.T) {
-	truncated := func(pass func() *http.Response) (*http.Response, error) {
-		resp := pass()
-		resp.Body = http.NoBody
-		return resp, nil
-	}
-	commitThen503 := func(pass func() *http.Response) (*http.Response, error) {
-		pass()
-		return status(503)(nil)
-	}
-	accepted := func(pass func() *http.Response) (*http.Response, error) {
-		resp := pass()
-		resp.StatusCode = http.StatusAccepted
-		return resp, nil
-	}
 	for _, c := range []struct {
 		what     string
-		fates    []fate
+		faults   []faults.Fault
 		err      error
 		versions int
 		puts     int
 	}{
 		{"no trouble", nil, nil, 1, 1},
-		{"the answer is lost after the commit", []fate{resetAfter}, nil, 1, 1},
-		{"503 after the commit", []fate{commitThen503}, nil, 1, 1},
-		{"an answer without a body", []fate{truncated}, nil, 1, 1},
-		{"a status that says nothing", []fate{accepted}, nil, 1, 1},
-		{"reset before the commit", []fate{resetBefore}, nil, 1, 2},
+		{"the answer is lost after the commit", []faults.Fault{faults.ResetAfter()}, nil, 1, 1},
+		{"503 after the commit", []faults.Fault{commitThen(503)}, nil, 1, 1},
+		{"an answer that breaks off", []faults.Fault{faults.Truncate(0)}, nil, 1, 1},
+		{"a status that says nothing", []faults.Fault{commitThen(202)}, nil, 1, 1},
+		{"reset before the commit", []faults.Fault{faults.ResetBefore()}, nil, 1, 2},
 		{"500 twice", times(2, status(500)), nil, 1, 3},
-		{"500 and then a lost answer", []fate{status(500), status(500), resetAfter}, nil, 1, 3},
+		{"500 and then a lost answer", []faults.Fault{status(500), status(500), faults.ResetAfter()}, nil, 1, 3},
 		{"500 for good", times(9, status(500)), secret.ErrUnavailable, 0, 3},
 		{"429 twice", times(2, answer(emulator.Throttled(0))), nil, 1, 3},
-		{"429 with Retry-After", []fate{answer(emulator.Throttled(9 * time.Second))}, nil, 1, 2},
+		{"429 with Retry-After", []faults.Fault{answer(emulator.Throttled(9 * time.Second))}, nil, 1, 2},
 		{"429 for good", times(9, answer(emulator.Throttled(0))), secret.ErrThrottled, 0, 6},
-		{"no permission", []fate{answer(emulator.ForbiddenByRBAC("setSecret"))}, secret.ErrForbidden, 0, 1},
+		{"no permission", []faults.Fault{answer(emulator.ForbiddenByRBAC("setSecret"))}, secret.ErrForbidden, 0, 1},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, vault, road := rig(t, emulator.Options{})
 				puts := 0
-				inner := queue(http.MethodPut, c.fates...)
-				road.meet(func(r *http.Request) fate {
+				inner := queue(http.MethodPut, c.faults...)
+				road.meet(func(r *http.Request) faults.Fault {
 					if r.Method == http.MethodPut {
 						puts++
 					}
@@ -91,7 +78,7 @@ func TestSetReadsBackTheWholeDraft(t *testing.T) {
 				if _, err := client.Set(t.Context(), "a", before); err != nil {
 					t.Fatal(err)
 				}
-				road.meet(queue(http.MethodPut, resetBefore))
+				road.meet(queue(http.MethodPut, faults.ResetBefore()))
 				if _, err := client.Set(t.Context(), "a", draft("v1")); err != nil {
 					t.Fatal(err)
 				}
@@ -113,7 +100,7 @@ func TestSetOnADisabledSecretSurvivesALostAnswer(t *testing.T) {
 		if _, err := client.Update(t.Context(), "a", secret.Patch{Enabled: &off}); err != nil {
 			t.Fatal(err)
 		}
-		road.meet(queue(http.MethodPut, resetBefore))
+		road.meet(queue(http.MethodPut, faults.ResetBefore()))
 		if _, err := client.Set(t.Context(), "a", draft("v2")); err != nil {
 			t.Fatal(err)
 		}
@@ -125,18 +112,18 @@ func TestSetOnADisabledSecretSurvivesALostAnswer(t *testing.T) {
 
 func TestSetIsAmbiguousOnlyWhenNothingCanBeKnown(t *testing.T) {
 	const fail = 20 * time.Second
-	dead := func(r *http.Request) fate { return resetAfter }
+	dead := func(r *http.Request) faults.Fault { return faults.ResetAfter() }
 	for _, c := range []struct {
 		what    string
-		trouble func(*http.Request) fate
+		trouble func(*http.Request) faults.Fault
 		before  func(cancel func())
 		err     []error
 		not     error
 	}{
 		{"the answer is lost and so is that of the reading", dead, nil, []error{secret.ErrAmbiguous}, secret.ErrUnavailable},
-		{"reading is not allowed", func(r *http.Request) fate {
+		{"reading is not allowed", func(r *http.Request) faults.Fault {
 			if r.Method == http.MethodPut {
-				return resetAfter
+				return faults.ResetAfter()
 			}
 			return answer(emulator.AccessDenied("get"))
 		}, nil, []error{secret.ErrAmbiguous}, secret.ErrForbidden},
@@ -161,9 +148,9 @@ func TestSetIsAmbiguousOnlyWhenNothingCanBeKnown(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			client, _, road := rig(t, emulator.Options{})
 			ctx, cancel := context.WithCancelCause(t.Context())
-			road.meet(every(http.MethodPut, func(func() *http.Response) (*http.Response, error) {
+			road.meet(every(http.MethodPut, func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 				cancel(secret.ErrLeaseLost)
-				return nil, context.Canceled
+				<-r.Context().Done()
 			}))
 			_, err := client.Set(ctx, "a", draft("v1"))
 			if !errors.Is(err, secret.ErrAmbiguous) || !errors.Is(err, secret.ErrLeaseLost) {

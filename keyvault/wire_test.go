@@ -14,6 +14,7 @@ import (
 	"time"
 
 	emulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/keyvault"
 	"github.com/keyferry/keyferry/secret"
 )
@@ -22,21 +23,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// reply is a fate of any status, header and body.
-func reply(status int, header, value string, body io.Reader) fate {
-	return func(func() *http.Response) (*http.Response, error) {
-		h := http.Header{}
-		h.Set("Content-Type", "application/json")
-		if header != "" {
-			h.Set(header, value)
-		}
-		return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(body)}, nil
-	}
-}
-
 // What a server, or someone in its place, may send that is not Key Vault's.
 func TestHostileAnswers(t *testing.T) {
-	text := strings.NewReader
 	const id = `"id":"https://kv1.vault.azure.net/secrets/`
 	const ok = `"attributes":{"enabled":true}`
 	for _, c := range []struct {
@@ -60,7 +48,7 @@ func TestHostileAnswers(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, _, road := rig(t, emulator.Options{})
-				road.meet(func(*http.Request) fate { return reply(200, "", "", text(c.body)) })
+				road.meet(func(*http.Request) faults.Fault { return reply(c.body) })
 				if _, _, err := client.Get(t.Context(), "a"); !errors.Is(err, secret.ErrUnavailable) {
 					t.Errorf("get: %v, want unavailable", err)
 				}
@@ -73,7 +61,7 @@ func TestHostileAnswers(t *testing.T) {
 	t.Run("no value", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			client, _, road := rig(t, emulator.Options{})
-			road.meet(func(*http.Request) fate { return reply(200, "", "", text(`{`+id+`a/1",`+ok+`}`)) })
+			road.meet(func(*http.Request) faults.Fault { return reply(`{` + id + `a/1",` + ok + `}`) })
 			if _, _, err := client.Get(t.Context(), "a"); !errors.Is(err, secret.ErrUnavailable) {
 				t.Errorf("get: %v, want unavailable", err)
 			}
@@ -90,7 +78,7 @@ func TestHostileAnswers(t *testing.T) {
 		t.Run("a listing with "+c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, _, road := rig(t, emulator.Options{})
-				road.meet(func(*http.Request) fate { return reply(200, "", "", text(c.body)) })
+				road.meet(func(*http.Request) faults.Fault { return reply(c.body) })
 				if got, err := names(t.Context(), client); len(got) != 0 || !errors.Is(err, secret.ErrUnavailable) {
 					t.Errorf("%q, %v; want an error", got, err)
 				}
@@ -105,8 +93,8 @@ func TestHostileAnswers(t *testing.T) {
 func TestAListingThatLinksToItselfEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, _, road := rig(t, emulator.Options{})
-		road.meet(func(*http.Request) fate {
-			return reply(200, "", "", strings.NewReader(`{"value":[],"nextLink":"`+vaultURL+`/secrets?$skiptoken=x"}`))
+		road.meet(func(*http.Request) faults.Fault {
+			return reply(`{"value":[],"nextLink":"` + vaultURL + `/secrets?$skiptoken=x"}`)
 		})
 		if _, err := names(t.Context(), client); !errors.Is(err, secret.ErrUnavailable) {
 			t.Errorf("got %v, want unavailable", err)
@@ -126,11 +114,11 @@ func TestTheTokenGoesToOneHost(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, _, road := rig(t, emulator.Options{})
-				road.meet(func(r *http.Request) fate {
-					if r.URL.Host != "kv1.vault.azure.net" || r.URL.Scheme != "https" {
-						t.Errorf("a request with a token went to %s", r.URL.Host)
+				road.meet(func(r *http.Request) faults.Fault {
+					if r.Host != "kv1.vault.azure.net" || r.TLS == nil {
+						t.Errorf("a request with a token went to %s", r.Host)
 					}
-					return reply(200, "", "", strings.NewReader(`{"value":[],"nextLink":"`+link+`"}`))
+					return reply(`{"value":[],"nextLink":"` + link + `"}`)
 				})
 				if _, err := names(t.Context(), client); err == nil || errors.Is(err, secret.ErrUnavailable) {
 					t.Errorf("got %v, want a refusal to follow the link", err)
@@ -150,12 +138,13 @@ func TestBadChallengesAreRefusals(t *testing.T) {
 	} {
 		t.Run(challenge, func(t *testing.T) {
 			client, err := keyvault.New(keyvault.Options{URL: vaultURL, Credential: token("made-up"),
-				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				Transport: faults.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Header.Get("Authorization") != "" {
 						t.Error("a token was sent")
 					}
-					return reply(401, "WWW-Authenticate", challenge, http.NoBody)(nil)
-				})})
+					w.Header().Set("WWW-Authenticate", challenge)
+					w.WriteHeader(http.StatusUnauthorized)
+				}))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -178,18 +167,22 @@ func TestAnUnreachableVaultIsNotAmbiguous(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client, vault, road := rig(t, emulator.Options{})
-				calls := 0
-				road.meet(func(r *http.Request) fate {
-					calls++
-					return func(func() *http.Response) (*http.Response, error) {
+				vault, puts := emulator.New(emulator.Options{}), 0
+				client, err := keyvault.New(keyvault.Options{URL: vaultURL, Credential: token("made-up"),
+					Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+						if r.Header.Get("Authorization") == "" {
+							return faults.Transport(vault).RoundTrip(r)
+						}
+						puts++
 						httptrace.ContextClientTrace(r.Context()).GetConn("kv1.vault.azure.net:443")
 						return nil, c.err
-					}
-				})
-				_, err := client.Set(t.Context(), "a", draft("v"))
-				if !errors.Is(err, secret.ErrUnavailable) || errors.Is(err, secret.ErrAmbiguous) || calls != 5 {
-					t.Errorf("%v after %d PUTs, want unavailable after 5", err, calls)
+					})})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = client.Set(t.Context(), "a", draft("v"))
+				if !errors.Is(err, secret.ErrUnavailable) || errors.Is(err, secret.ErrAmbiguous) || puts != 5 {
+					t.Errorf("%v after %d PUTs, want unavailable after 5", err, puts)
 				}
 				if !strings.Contains(err.Error(), c.text) {
 					t.Errorf("%v does not say %q", err, c.text)
