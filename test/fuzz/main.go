@@ -6,7 +6,8 @@
 // what was tried. The exit code is 1 when a target fails, when none is found,
 // and when one of the parsers in required has none. A failing input stays in
 // testdata/fuzz beside the target, as with go test -fuzz, and is then a seed of
-// go test. What was found interesting stays in Go's own cache (go clean
+// go test. Go notices an input that hangs after ten seconds, so only a longer run
+// does. What was found interesting stays in Go's own cache (go clean
 // -fuzzcache) and is where the next run starts.
 package main
 
