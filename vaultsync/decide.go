@@ -275,7 +275,7 @@ func decideMoved(k knowledge, written secret.State, print string) Decision {
 
 // retag compares what the copy carries with what it should, and patches the difference.
 func retag(k knowledge, written secret.State, hash string, why Reason) Decision {
-	if k.have != nil && k.row.created.After(written.Written) {
+	if k.have != nil && k.row.suspect(written) {
 		written.Written = k.row.created // looked at and found equal: not suspect any more
 	}
 	s := stamp{

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,13 @@ func scenario(t *testing.T, run func(t *testing.T, r *rig)) {
 	}
 }
 
+// onEmulator is scenario for what no Vault makes a difference to.
+func onEmulator(t *testing.T, run func(t *testing.T, r *rig)) {
+	t.Helper()
+	s := servers()[0]
+	synctest.Test(t, func(t *testing.T) { run(t, newRig(t, s)) })
+}
+
 // rig is a source, a destination and what stands between them.
 type rig struct {
 	contract.Vault // worked directly, past all trouble
@@ -92,6 +100,7 @@ type rig struct {
 	source         vaultsync.Source
 	destination    vaultsync.Destination
 	leases         *state.Memory
+	lost           atomic.Bool // every lease, to somebody else
 	began          time.Time
 	v1             map[string]bool // paths of the mounts of version 1
 	rules          []vaultsync.Rule
@@ -145,6 +154,19 @@ func (r *rig) openKeyVault() vaultsync.Destination {
 	c, err := keyvault.New(keyvault.Options{URL: keyVaultURL, Credential: token("keyferry"), Transport: r.toKeyVault})
 	r.must(err)
 	return c
+}
+
+// leaser loses the leases on demand.
+type leaser struct {
+	*state.Memory
+	lost *atomic.Bool
+}
+
+func (l leaser) Renew(ctx context.Context, held state.Lease) error {
+	if l.lost.Load() {
+		return secret.ErrLeaseLost
+	}
+	return l.Memory.Renew(ctx, held)
 }
 
 type token string
@@ -259,7 +281,7 @@ func (r *rig) engine(edits ...func(*vaultsync.Options)) *vaultsync.Engine {
 		Destination: r.destination,
 		Now:         r.now,
 		Lock: func(ctx context.Context, name string, fn func(context.Context) error) error {
-			return state.Hold(ctx, r.leases, name, "a test", fn)
+			return state.Hold(ctx, leaser{r.leases, &r.lost}, name, "a test", fn)
 		},
 	}
 	for _, edit := range edits {
