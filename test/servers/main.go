@@ -8,7 +8,8 @@
 // .cache/logs/<name>.log. Its address reaches the command as KEYFERRY_TEST_*;
 // a test whose variable is absent skips. What could not be started is listed at
 // the end and does not stop the run; with CI=true it makes the exit code 1.
-// Otherwise the exit code is the command's own. Without a command the variables
+// Otherwise the exit code is the command's own (go run makes every failure 1).
+// Without a command the variables
 // are printed and the servers stay up until a signal.
 package main
 
