@@ -9,8 +9,8 @@
 // a test whose variable is absent skips. What could not be started is listed at
 // the end and does not stop the run; with CI=true it makes the exit code 1.
 // Otherwise the exit code is the command's own (go run makes every failure 1).
-// Without a command the variables
-// are printed and the servers stay up until a signal.
+// Without a command the variables are printed and the servers stay up until a
+// signal.
 package main
 
 import (
