@@ -42,9 +42,9 @@ type server struct {
 	logIn               func(r *rig, g contract.Grants) vault.Auth // that can be repeated
 }
 
-// servers are the emulated Vault and, where one was started, the real one.
-func servers() []server {
-	all := []server{{
+// emulated is a new Vault for each rig.
+func emulated() server {
+	return server{
 		name: "emulator", address: "http://127.0.0.1:8200", root: "root",
 		clock: func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
 		reach: func(now func() time.Time) http.RoundTripper {
@@ -56,7 +56,12 @@ func servers() []server {
 			r.policy("sync", g)
 			return vault.AppRole("", "sync", secret.New("made up"))
 		},
-	}}
+	}
+}
+
+// servers are the emulated Vault and, where one was started, the real one. Call it outside of every bubble.
+func servers() []server {
+	all := []server{emulated()}
 	if address := os.Getenv("KEYFERRY_TEST_VAULT_ADDR"); address != "" {
 		way := realVault()
 		all = append(all, server{
@@ -84,8 +89,7 @@ func scenario(t *testing.T, run func(t *testing.T, r *rig)) {
 // onEmulator is scenario for what no Vault makes a difference to.
 func onEmulator(t *testing.T, run func(t *testing.T, r *rig)) {
 	t.Helper()
-	s := servers()[0]
-	synctest.Test(t, func(t *testing.T) { run(t, newRig(t, s)) })
+	synctest.Test(t, func(t *testing.T) { run(t, newRig(t, emulated())) })
 }
 
 // rig is a source, a destination and what stands between them.
@@ -102,6 +106,7 @@ type rig struct {
 	leases         *state.Memory
 	lost           atomic.Bool // every lease, to somebody else
 	began          time.Time
+	passed         atomic.Int64
 	v1             map[string]bool // paths of the mounts of version 1
 	rules          []vaultsync.Rule
 }
@@ -182,11 +187,14 @@ func (r *rig) must(err error) {
 	}
 }
 
-// now is the time of everything. A real Vault does not see the part of it that passed in the bubble.
-func (r *rig) now() time.Time { return r.server.clock().Add(time.Since(r.began)) }
+// now is the time of everything but pauses and time limits, which are the bubble's. A real Vault sees neither what
+// passed in the bubble nor what the test let pass.
+func (r *rig) now() time.Time {
+	return r.server.clock().Add(time.Since(r.began) + time.Duration(r.passed.Load()))
+}
 
-// pass lets time go by. It costs none, for the bubble's clock jumps.
-func (r *rig) pass(d time.Duration) { time.Sleep(d) }
+// pass lets time go by between two runs.
+func (r *rig) pass(d time.Duration) { r.passed.Add(int64(d)) }
 
 // mount is a KV mount of the rig.
 type mount struct {
