@@ -27,8 +27,8 @@ var estate = []struct {
 	{"legacy", "mainframe/ftp", "mainframe-ftp", []string{"password"}},
 }
 
-// copies is what Key Vault must hold of the estate in the end, by name.
-type copies map[string]string
+// copies is what the estate holds now, by name in Key Vault.
+type copies map[string]map[string]any
 
 // readerPolicy lets the sync see the estate.
 var readerPolicy = map[string][]string{
@@ -38,6 +38,7 @@ var readerPolicy = map[string][]string{
 // seedVault fills Vault with new values.
 func (r *rig) seedVault() {
 	r.vault.Policy("reader", readerPolicy)
+	r.want = copies{}
 	r.vault.Mount("secret", 2)
 	r.vault.Mount("legacy", 1)
 	for _, e := range estate {
@@ -45,7 +46,7 @@ func (r *rig) seedVault() {
 	}
 }
 
-// change gives a secret in Vault new fields and returns its value in Key Vault.
+// change gives a secret in Vault new fields.
 func (r *rig) change(mount, path string, fields ...string) {
 	r.t.Helper()
 	values := map[string]any{}
@@ -57,12 +58,21 @@ func (r *rig) change(mount, path string, fields ...string) {
 	if err := r.vault.Put(mount, path, values); err != nil {
 		r.t.Fatal(err)
 	}
-	if r.want == nil {
-		r.want = copies{}
-	}
 	for _, e := range estate {
 		if e.mount == mount && e.path == path {
-			r.want[e.name] = rendered(values)
+			r.want[e.name] = values
+		}
+	}
+}
+
+// refill puts back what a mount held before it went.
+func (r *rig) refill(mount string) {
+	r.t.Helper()
+	for _, e := range estate {
+		if e.mount == mount {
+			if err := r.vault.Put(mount, e.path, r.want[e.name]); err != nil {
+				r.t.Fatal(err)
+			}
 		}
 	}
 }
@@ -170,9 +180,9 @@ func (r *rig) complete(name string, v keyvault.Version) {
 // synced checks that Key Vault holds the estate as Vault does, each copy in so many versions; absent is 1.
 func (r *rig) synced(versions map[string]int) {
 	r.t.Helper()
-	for name, value := range r.want {
+	for name, values := range r.want {
 		s, ok := r.keyVault.Secret(name)
-		if !ok || s.CurrentVersion().Value != value {
+		if !ok || s.CurrentVersion().Value != rendered(values) {
 			r.t.Errorf("%s is not what Vault holds (there: %t)", name, ok)
 		}
 		if want := max(1, versions[name]); len(s.Versions) != want {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,9 +67,11 @@ type rig struct {
 	host     *functionshost.Host
 	handler  http.Handler
 	store    *state.Memory
+	settings map[string]string
 	hashi    *road // to Vault
 	azure    *road // to Key Vault and those who get alerts
 	held     known
+	shut     atomic.Bool // Vault refuses every log-in
 	logged   *journal
 	answers  []string // bodies the outside got
 	hooked   *journal // bodies the webhook got
@@ -100,7 +103,7 @@ func start(t *testing.T) *rig {
 	r.vault = vault.New(vault.Options{RootToken: rand.Text(), Logins: []vault.Login{{
 		Type: "approle", Role: "keyferry", Policies: []string{"reader"}, TTL: 24 * time.Hour,
 		Verify: func(given string) error {
-			if given != k.roleProof {
+			if given != k.roleProof || r.shut.Load() {
 				return errors.New("not the secret id")
 			}
 			return nil
@@ -120,7 +123,7 @@ func start(t *testing.T) *rig {
 
 // serve composes keyferry serve and starts the host.
 func (r *rig) serve() {
-	settings := map[string]string{
+	r.settings = map[string]string{
 		"VAULT_ROLE_ID": "keyferry", "VAULT_SECRET_ID": r.held.roleProof,
 		"KEYFERRY_ALERT_TOPIC_KEY": r.held.topicKey,
 		"KEYFERRY_ALERT_WEBHOOK":   "https://" + hookHost + "/alerts/" + r.held.hookToken + "?sig=" + r.held.hookToken,
@@ -128,7 +131,7 @@ func (r *rig) serve() {
 	log := handler.NewLog(r.logged, slog.LevelDebug)
 	process := Process{Kinds: append(rotators.All(), talkativeKind())}
 	f := &functions{log: log, open: func(context.Context) (*system, error) {
-		conf, err := config.Load([]byte(rigConfig), func(name string) (string, bool) { v, ok := settings[name]; return v, ok })
+		conf, err := config.Load([]byte(rigConfig), func(name string) (string, bool) { v, ok := r.settings[name]; return v, ok })
 		if err != nil {
 			return nil, err
 		}
