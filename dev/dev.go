@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
@@ -27,8 +28,11 @@ type Options struct {
 // secret.ErrPermanent when a step of the story did not come out as it should.
 func Run(ctx context.Context, o Options) error {
 	if o.Vault != "" {
-		if _, ok := o.LookupEnv("VAULT_TOKEN"); !ok {
+		if token, _ := o.LookupEnv("VAULT_TOKEN"); token == "" {
 			return fmt.Errorf("%w: --vault needs the app setting VAULT_TOKEN", secret.ErrUsage)
+		}
+		if u, err := url.Parse(o.Vault); err != nil || u.Host == "" {
+			return fmt.Errorf("%w: --vault is an address like https://vault.example.com:8200", secret.ErrUsage)
 		}
 	}
 	s, err := start(ctx, o)

@@ -20,25 +20,24 @@ func (s screen) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-func (s screen) step(n int, title, saw string, err error) {
-	mark, text := s.paint("32", "ok"), saw
+func (s screen) step(n int, title string, seen saw, err error) {
+	mark, text := s.paint("32", "ok"), seen.text
 	if err != nil {
 		mark, text = s.paint("31", "FAILED"), err.Error()
 	}
 	fmt.Fprintf(s.w, "%d. %-36s %s  %s\n", n, title, mark, text)
+	for _, item := range seen.items {
+		s.detail(cut(item))
+	}
 }
 
-func (s screen) item(verb, source, reason, text string) {
-	sigil := "!"
-	if verb == "skip" {
-		sigil = "o"
+// cut shortens a line to what a screen has beside the margin.
+func cut(line string) string {
+	const width = 104
+	if len(line) <= width {
+		return line
 	}
-	const width = 76
-	line := fmt.Sprintf("   %s %-26s %s: %s", sigil, source, reason, text)
-	if len(line) > width {
-		line = strings.ToValidUTF8(line[:width-3], "") + "..."
-	}
-	fmt.Fprintln(s.w, s.paint("2", line))
+	return strings.ToValidUTF8(line[:width-3], "") + "..."
 }
 
 func (s screen) detail(line string) { fmt.Fprintln(s.w, s.paint("2", "   "+line)) }
@@ -58,17 +57,17 @@ func (s screen) happened(function string, lines []string, err error) {
 }
 
 func (s *stage) welcome(out screen) {
-	kind := "emulated"
+	kind, promise := "emulated", "Nothing here is real or kept."
 	if s.vault == nil {
-		kind = "real, read only"
+		kind, promise = "real, read only", "Only Vault is real, and nothing is written to it."
 	}
-	fmt.Fprintf(out.w, `Keyferry, the whole system on this machine. Nothing here is real or kept.
+	fmt.Fprintf(out.w, `Keyferry, the whole system on this machine. %s
 
-   Vault (%s)     %s
-   Key Vault (emulated) %s
-   Functions host       %s   running keyferry serve
+   %-24s %s
+   %-24s %s
+   %-24s %s   running keyferry serve
 
-`, kind, s.vaultURL, s.keyVaultURL, s.hostURL)
+`, promise, "Vault ("+kind+")", s.vaultURL, "Key Vault (emulated)", s.keyVaultURL, "Functions host", s.hostURL)
 }
 
 func (s *stage) invite(out screen) {
