@@ -7,13 +7,14 @@ LDFLAGS  := -s -w
 BIN      := bin/keyferry
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: run build test fuzz bench lint package clean
+.PHONY: run build test fuzz bench lint clean
 
 run: build
 	$(BIN) dev
 
+# -buildvcs=false: git refuses to speak about another user's checkout, and the build would fail with it; VERSION says enough.
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS) -X github.com/keyferry/keyferry/cli.version=$(VERSION)" -o $(BIN) .
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS) -X github.com/keyferry/keyferry/cli.version=$(VERSION)" -o $(BIN) .
 
 test: build
 	$(GO) vet ./...
