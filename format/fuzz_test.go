@@ -79,7 +79,7 @@ func FuzzADO(f *testing.F) {
 }
 
 func FuzzODBC(f *testing.F) {
-	fuzz(f, "odbc", "Driver={x;};UID=u;PWD={p;}}q};", "PWD=p}{;", "PWD={", "pwd={a} ;b={c}d", ";;=x", "PWD= x", "PWD=x;UID={}")
+	fuzz(f, "odbc", "Driver={x;};UID=u;PWD={p;}}q};", "PWD=p}{;", "PWD={", "pwd={a} ", "d={a} ;pwd=b", "pwd={a};b={c}d", ";;=x", "PWD= x", "PWD=x;UID={}")
 }
 
 func FuzzLibpq(f *testing.F) {

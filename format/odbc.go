@@ -13,7 +13,7 @@ var odbcKeys = keys{
 
 // locateODBC reads key=value pairs separated by semicolons ([MS-ODBCSTR] 2.1): a value that begins with { ends at the
 // } that is not doubled, every other value at the next semicolon. Drivers disagree on white space around a value, so
-// it is refused where a brace or a credential is concerned.
+// it is refused before a brace and around a credential.
 func locateODBC(text string) (layout, error) {
 	var pairs []pair
 	for i := 0; i < len(text); {
@@ -36,8 +36,9 @@ func locateODBC(text string) (layout, error) {
 		return layout{}, err
 	}
 	for _, p := range []place{l.password, l.user} {
-		if text[p.from:p.to] == p.text && strings.TrimSpace(p.text) != p.text {
-			return layout{}, fmt.Errorf("the value at byte %d begins or ends with white space and is not in braces", p.from)
+		outside := text[p.from:p.to] == p.text && strings.TrimSpace(p.text) != p.text
+		if p.text != "" && (outside || blanks(text[p.to:]) > 0) {
+			return layout{}, fmt.Errorf("the value at byte %d begins or ends with white space that is not in braces", p.from)
 		}
 	}
 	return l, nil

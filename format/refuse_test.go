@@ -60,6 +60,7 @@ func TestFindRefuses(t *testing.T) {
 		{"space before a brace", "odbc", "PWD= {Xq7Zk}", "white space before the brace at byte 5"},
 		{"space around a password", "odbc", "PWD=Xq7Zk ;UID=u", "byte 4 begins or ends with white space"},
 		{"space around a user", "odbc", "PWD=Xq7Zk;UID= u", "white space"},
+		{"space behind the braces of a password", "odbc", "PWD={Xq7Zk} ", "white space"},
 		{"password twice", "odbc", "PWD=Xq7Zk;Password=Xq7Zk", "given at byte"},
 		{"no key", "odbc", "PWD=Xq7Zk; =Xq7Zk", "no key"},
 		{"empty braces", "odbc", "PWD={};UID=Xq7Zk", "no password"},
