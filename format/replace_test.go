@@ -68,7 +68,7 @@ func TestReplace(t *testing.T) {
 			value: "{ \"username\":\"app\",\r\n\t\"password\" : \"o\\u006cd\\n\", \"port\":5432.0e0, \"\\u0041\":[1,null,\"\\/\"]}\n", user: "app", password: "old\n",
 			plain:   "{ \"username\":\"app_2\",\r\n\t\"password\" : \"Next-1\", \"port\":5432.0e0, \"\\u0041\":[1,null,\"\\/\"]}\n",
 			hostile: "{ \"username\":\"app\",\r\n\t\"password\" : \" $%;={}@:/?#'\\\"\\\\&+~ü\u00a0\\u0009€😀-x\\\\\", \"port\":5432.0e0, \"\\u0041\":[1,null,\"\\/\"]}\n"},
-		{name: "json, nested", spec: "json:/d~1b/1/~0,user=/d~1b/0", value: `{"d/b":["ü",{"~":"\ud83d\ude00","":""}]}`, user: "ü", password: "😀",
+		{name: "json, nested", spec: "json:/d~1b/1/~0,user=/d~1b/0", value: `{"d/b":["ü",{"~":"\ud83d\ude00\b\f\n\r\t\"\\\/","":""}]}`, user: "ü", password: "😀\b\f\n\r\t\"\\/",
 			plain:   `{"d/b":["app_2",{"~":"Next-1","":""}]}`,
 			hostile: "{\"d/b\":[\"ü\",{\"~\":\" $%;={}@:/?#'\\\"\\\\&+~ü\u00a0\\u0009€😀-x\\\\\",\"\":\"\"}]}"},
 		{name: "json, weak password that is also a key and a part of a name", spec: "json:/password",
