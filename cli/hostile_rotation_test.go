@@ -111,14 +111,19 @@ func (f rotationFailure) play(r *rig) {
 	}
 }
 
-func TestRotationUnderTrouble(t *testing.T) {
+func TestRotationUnderTrouble(t *testing.T) { playAll(t, rotationsUnderTrouble()) }
+
+func rotationsUnderTrouble() (scenes []scene) {
 	for _, f := range rotationFailures() {
-		inBubble(t, f.name, f.play)
+		scenes = append(scenes, scene{f.name, f.play})
 	}
+	return scenes
 }
 
-// TestAlertsAreOwed: what a person has to do is told before the event counts as done.
-func TestAlertsAreOwed(t *testing.T) {
+func TestAlertsAreOwed(t *testing.T) { playAll(t, owedAlerts()) }
+
+// owedAlerts: what a person has to do is told before the event counts as done.
+func owedAlerts() (scenes []scene) {
 	for _, f := range []struct {
 		name    string
 		trouble trouble
@@ -130,7 +135,7 @@ func TestAlertsAreOwed(t *testing.T) {
 		{"webhook 500", on("", "/alerts/", instead(status(500)))},
 		{"webhook redirects", on("", "/alerts/", instead(http.RedirectHandler("https://elsewhere.example.com/", http.StatusFound)))},
 	} {
-		inBubble(t, f.name, func(r *rig) {
+		scenes = append(scenes, scene{f.name, func(r *rig) {
 			tags := generated()
 			tags["rotation-type"] = "manual"
 			r.seedKeyVault(aged("session-key", tags))
@@ -141,13 +146,16 @@ func TestAlertsAreOwed(t *testing.T) {
 			r.answers200("redelivery", r.deliver("SecretNearExpiry", r.near("session-key")))
 			r.expect("redelivery", manual, slog.LevelWarn)
 			r.unharmed()
-		})
+		}})
 	}
+	return scenes
 }
 
-// TestHeldLeases: work that another process does is neither done twice nor forgotten.
-func TestHeldLeases(t *testing.T) {
-	inBubble(t, "rotation", func(r *rig) {
+func TestHeldLeases(t *testing.T) { playAll(t, heldLeases()) }
+
+// heldLeases: work that another process does is neither done twice nor forgotten.
+func heldLeases() []scene {
+	return []scene{{"rotation", func(r *rig) {
 		r.seedKeyVault(aged("session-key", generated()))
 		lease := r.hold("rotation/session-key")
 		r.answersWith("while held", r.deliver("SecretNearExpiry", r.near("session-key")), 500)
@@ -156,10 +164,9 @@ func TestHeldLeases(t *testing.T) {
 		r.release(lease)
 		r.answers200("redelivery", r.deliver("SecretNearExpiry", r.near("session-key")))
 		if n := r.versions("session-key"); n != 2 {
-			t.Errorf("%d versions, not 2", n)
+			r.t.Errorf("%d versions, not 2", n)
 		}
-	})
-	inBubble(t, "sync", func(r *rig) {
+	}}, {"sync", func(r *rig) {
 		r.seedKeyVault(aged("session-key", generated()))
 		lease := r.hold("sync")
 		r.answers200("timer while held", r.tick())
@@ -167,16 +174,16 @@ func TestHeldLeases(t *testing.T) {
 		a := r.force(`{}`)
 		r.answersWith("call while held", a, 202)
 		if !strings.Contains(a.body, "somebody else") {
-			t.Errorf("the answer does not tell who holds the lease: %s", a.body)
+			r.t.Errorf("the answer does not tell who holds the lease: %s", a.body)
 		}
 		if n := len(r.keyVault.Secrets()); n != 1 {
-			t.Errorf("%d secrets in Key Vault, not 1", n)
+			r.t.Errorf("%d secrets in Key Vault, not 1", n)
 		}
 		r.release(lease)
 		r.answers200("next occurrence", r.tick())
 		r.synced(nil)
 		r.unharmed()
-	})
+	}}}
 }
 
 func (r *rig) hold(name string) state.Lease {
@@ -193,9 +200,11 @@ func (r *rig) release(l state.Lease) {
 	}
 }
 
-// TestUnreadableConfiguration: nothing is done, nothing is counted as done, and a mended one is used by the next call.
-func TestUnreadableConfiguration(t *testing.T) {
-	inBubble(t, "app setting", func(r *rig) {
+func TestUnreadableConfiguration(t *testing.T) { playAll(t, unreadableConfiguration()) }
+
+// unreadableConfiguration: nothing is done, nothing is counted as done, and a mended one is used by the next call.
+func unreadableConfiguration() []scene {
+	return []scene{{"app setting", func(r *rig) {
 		r.seedKeyVault(aged("session-key", generated()))
 		r.settings["KEYFERRY_SYNC_PAUSED"] = "perhaps"
 		r.answersWith("event", r.deliver("SecretNearExpiry", r.near("session-key")), 500)
@@ -208,5 +217,5 @@ func TestUnreadableConfiguration(t *testing.T) {
 		r.answers200("next occurrence", r.tick())
 		r.synced(nil)
 		r.unharmed()
-	})
+	}}}
 }

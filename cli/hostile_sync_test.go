@@ -156,13 +156,16 @@ func (f syncFailure) play(r *rig, steady bool) {
 	r.unharmed()
 }
 
-func TestSyncUnderTrouble(t *testing.T) {
+func TestSyncUnderTrouble(t *testing.T) { playAll(t, syncsUnderTrouble()) }
+
+func syncsUnderTrouble() (scenes []scene) {
 	for _, f := range syncFailures() {
 		if !f.later {
-			inBubble(t, f.name+", first sync", func(r *rig) { f.play(r, false) })
+			scenes = append(scenes, scene{f.name + ", first sync", func(r *rig) { f.play(r, false) }})
 		}
 		if !f.first {
-			inBubble(t, f.name+", later sync", func(r *rig) { f.play(r, true) })
+			scenes = append(scenes, scene{f.name + ", later sync", func(r *rig) { f.play(r, true) }})
 		}
 	}
+	return scenes
 }

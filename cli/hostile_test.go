@@ -25,12 +25,25 @@ const (
 	incomplete  = "Keyferry.Sync.Incomplete"
 )
 
-// inBubble runs a case on a rig of its own, in time of its own.
-func inBubble(t *testing.T, name string, play func(*rig)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { play(start(t)) })
-	})
+// scene is a case: something is done to a rig, and what came of it is checked.
+type scene struct {
+	name string
+	play func(*rig)
+}
+
+// playAll plays each scene on a rig of its own, in time of its own, and then what else is to be looked at.
+func playAll(t *testing.T, scenes []scene, then ...func(*rig)) {
+	for _, s := range scenes {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t)
+				s.play(r)
+				for _, look := range then {
+					look(r)
+				}
+			})
+		})
+	}
 }
 
 // expect compares what people were told with what the table says; no alert is "".
@@ -58,8 +71,10 @@ func (r *rig) answersWith(what string, a answer, status int) {
 	}
 }
 
-// TestHostileBytes sends what no host sends. Nothing of it reaches an engine.
-func TestHostileBytes(t *testing.T) {
+func TestHostileBytes(t *testing.T) { playAll(t, hostileBytes()) }
+
+// hostileBytes are what no host sends. Nothing of it reaches an engine.
+func hostileBytes() (scenes []scene) {
 	const jsonType = "application/json; charset=utf-8"
 	event := `{"Data":{"event":{"id":"1","eventType":"Microsoft.KeyVault.SecretNearExpiry","data":{"ObjectName":"session-key"}}}}`
 	big := strings.Repeat("x", 2<<20)
@@ -95,7 +110,7 @@ func TestHostileBytes(t *testing.T) {
 		{"call: wrong content type", "POST", "/api/ForceSync", "application/xml", `{}`, 415, "", slog.LevelWarn},
 		{"call by GET", "GET", "/api/ForceSync", "", "", 405, "", slog.LevelInfo},
 	} {
-		inBubble(t, c.name, func(r *rig) {
+		scenes = append(scenes, scene{c.name, func(r *rig) {
 			r.seedKeyVault(aged("session-key", generated()))
 			a := r.post(c.method, c.path, c.contentType, c.body)
 			r.answersWith(c.name, a, c.status)
@@ -110,8 +125,9 @@ func TestHostileBytes(t *testing.T) {
 				r.t.Errorf("%d versions after the next good event, not 2", n)
 			}
 			r.unharmed()
-		})
+		}})
 	}
+	return scenes
 }
 
 // near is the near-expiry event of the current version.
@@ -141,8 +157,10 @@ func (r *rig) event(name string, other map[string]any) []byte {
 	return event
 }
 
-// TestEventsThatChangeNothing are well formed and no reason to rotate, or no reason to rotate by machine.
-func TestEventsThatChangeNothing(t *testing.T) {
+func TestEventsThatChangeNothing(t *testing.T) { playAll(t, idleEvents()) }
+
+// idleEvents are well formed and no reason to rotate, or none to rotate by machine.
+func idleEvents() (scenes []scene) {
 	tags := func(pairs ...string) map[string]string {
 		m := generated()
 		for i := 0; i < len(pairs); i += 2 {
@@ -201,7 +219,7 @@ func TestEventsThatChangeNothing(t *testing.T) {
 		{"JSON value", with(func(s *keyvault.Secret) { s.Versions[0].ContentType = "application/json" }, generated()), nil, "value-format", failed, slog.LevelError},
 		{"target refuses", seed("talkative-db", tags("rotation-type", "talkative")), nil, "target-failed", failed, slog.LevelError},
 	} {
-		inBubble(t, c.name, func(r *rig) {
+		scenes = append(scenes, scene{c.name, func(r *rig) {
 			s := c.seed()
 			r.seedKeyVault(s)
 			function := "SecretNearExpiry"
@@ -219,6 +237,7 @@ func TestEventsThatChangeNothing(t *testing.T) {
 			if n := r.versions(s.Name); n != 1 {
 				r.t.Errorf("%d versions, not 1", n)
 			}
-		})
+		}})
 	}
+	return scenes
 }

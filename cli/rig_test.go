@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -60,26 +61,27 @@ rotation:
 // Grid topic and webhook. There are no sockets, so in a synctest bubble it runs in time of its own. The Key Vault has
 // its real address, as the check for events of other vaults needs.
 type rig struct {
-	t        *testing.T
-	vault    *vault.Server
-	keyVault *keyvault.Vault
-	topic    *eventgrid.Topic
-	host     *functionshost.Host
-	handler  http.Handler
-	store    *state.Memory
-	settings map[string]string
-	hashi    *road // to Vault
-	azure    *road // to Key Vault and those who get alerts
-	held     known
-	shut     atomic.Bool // Vault refuses every log-in
-	logged   *journal
-	answers  []string // bodies the outside got
-	hooked   *journal // bodies the webhook got
-	want     copies
-	before   []keyvault.Secret // what may not change
-	seeded   map[string]bool   // versions that are not Keyferry's
-	told     int               // events of the topic that were listened to
-	read     int               // lines of the log, likewise
+	t         *testing.T
+	vault     *vault.Server
+	keyVault  *keyvault.Vault
+	topic     *eventgrid.Topic
+	host      *functionshost.Host
+	handler   http.Handler
+	functions *functions
+	store     *state.Memory
+	settings  map[string]string
+	hashi     *road // to Vault
+	azure     *road // to Key Vault and those who get alerts
+	held      known
+	shut      atomic.Bool // Vault refuses every log-in
+	logged    *journal
+	answers   []string // bodies the outside got
+	hooked    *journal // bodies the webhook got
+	want      copies
+	before    []keyvault.Secret // what may not change
+	seeded    map[string]bool   // versions that are not Keyferry's
+	told      int               // events of the topic that were listened to
+	read      int               // lines of the log, likewise
 }
 
 // known is every secret the rig makes up: none may be seen anywhere.
@@ -130,7 +132,7 @@ func (r *rig) serve() {
 	}
 	log := handler.NewLog(r.logged, slog.LevelDebug)
 	process := Process{Kinds: append(rotators.All(), talkativeKind())}
-	f := &functions{log: log, open: func(context.Context) (*system, error) {
+	r.functions = &functions{log: log, open: func(context.Context) (*system, error) {
 		conf, err := config.Load([]byte(rigConfig), func(name string) (string, bool) { v, ok := r.settings[name]; return v, ok })
 		if err != nil {
 			return nil, err
@@ -139,7 +141,7 @@ func (r *rig) serve() {
 			azure: &http.Client{Transport: r.azure}, vault: r.hashi, credential: bearer(r.held.bearer), leases: r.store,
 		}, log, nil)
 	}}
-	r.handler = handler.New(f.triggers(), handler.Options{Log: log})
+	r.handler = handler.New(r.functions.triggers(), handler.Options{Log: log})
 	var err error
 	if r.host, err = functionshost.New(functionshost.Options{
 		App: os.DirFS(".."), Env: []string{"KEYFERRY_SYNC_SCHEDULE=0 */15 * * * *"}, Keys: functionshost.Keys{Function: r.held.functionKey},
@@ -257,6 +259,7 @@ type talkative struct{}
 func (talkative) Verify(context.Context, rotation.Credential) error { return rotation.ErrDenied }
 
 func (talkative) Set(_ context.Context, now, next rotation.Credential) error {
-	return fmt.Errorf("%w: ALTER USER app PASSWORD %q: syntax error at db://app:%s@host, was %s",
-		secret.ErrPermanent, next.Secret.Reveal(), url.QueryEscape(now.Secret.Reveal()), now.Secret.Reveal())
+	return fmt.Errorf("%w: ALTER USER app PASSWORD %q: syntax error at db://app:%s@host, was %s or %q; Authorization: Basic %s",
+		secret.ErrPermanent, next.Secret.Reveal(), url.QueryEscape(now.Secret.Reveal()), now.Secret.Reveal(), now.Secret.Reveal(),
+		base64.StdEncoding.EncodeToString([]byte("app:"+now.Secret.Reveal())))
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -19,6 +20,7 @@ type road struct {
 	mu      sync.Mutex
 	trouble trouble
 	seen    []string
+	tokens  map[string]bool // of Vault
 }
 
 // trouble says what happens to a request; nil lets it pass.
@@ -39,6 +41,12 @@ func (r *road) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	meets := r.trouble
 	r.seen = append(r.seen, line(req))
+	if token := req.Header.Get("X-Vault-Token"); token != "" {
+		if r.tokens == nil {
+			r.tokens = map[string]bool{}
+		}
+		r.tokens[token] = true
+	}
 	r.mu.Unlock()
 	pass := func() *http.Response {
 		in := req.Clone(req.Context())
@@ -89,6 +97,13 @@ func (r *road) lines() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.seen)
+}
+
+// credentials are the tokens of Vault that passed.
+func (r *road) credentials() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.tokens))
 }
 
 // instead answers with h, and the request arrives nowhere.
