@@ -6,13 +6,13 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	kvemulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vaultsync"
 )
@@ -25,7 +25,7 @@ const internalError = `{"error":{"code":"InternalServerError","message":"Interna
 func TestKeyVaultRefuses(t *testing.T) {
 	rbac := instead(kvemulator.ForbiddenByRBAC("setSecret"))
 	for what, c := range map[string]struct {
-		trouble func(string, *http.Request) fate
+		trouble trouble
 		end     error  // of the run
 		code    string // of each secret, "" when the run ends before them
 	}{
@@ -49,7 +49,7 @@ func TestKeyVaultRefuses(t *testing.T) {
 		"500 at the second page":          {from("list", 2, answer(500, internalError)), secret.ErrUnavailable, ""},
 		"500 at every write":              {every(http.MethodPut, answer(500, internalError)), secret.ErrPartial, "unavailable"},
 		"503 everywhere after a while":    {from(http.MethodPut, 5, answer(503, internalError)), errAny, ""},
-		"unreachable after a while":       {from(http.MethodPut, 5, resetBefore), errAny, ""},
+		"unreachable after a while":       {from(http.MethodPut, 5, faults.ResetBefore()), errAny, ""},
 		"an answer that is not its own":   {every("list", answer(200, `{"value":[{"id":7}]}`)), secret.ErrUnavailable, ""},
 		"a body that is cut off":          {every("list", answer(200, `{"value":[`)), secret.ErrUnavailable, ""},
 		"a link to another host":          {every("list", answer(200, `{"value":[],"nextLink":"https://elsewhere.example/secrets?x=1"}`)), errAny, ""},
@@ -132,10 +132,10 @@ func (r *rig) whole(names []string) {
 // TestKeyVaultStumbles: a fault that passes costs time and nothing else, and no version too many, also where the answer
 // to a write that was done is lost.
 func TestKeyVaultStumbles(t *testing.T) {
-	busy := func(kind string) fate {
+	busy := func(kind string) faults.Fault {
 		return answer(409, `{"error":{"code":"Conflict","message":"m","innererror":{"code":"`+kind+`"}}}`)
 	}
-	for what, trouble := range map[string]func(string, *http.Request) fate{
+	for what, trouble := range map[string]trouble{
 		"429 once":                       once(http.MethodPut, 2, instead(kvemulator.Throttled(0))),
 		"429 once, with Retry-After":     once(http.MethodPut, 2, instead(kvemulator.Throttled(7*time.Second))),
 		"429 at the listing":             once("list", 1, instead(kvemulator.Throttled(0))),
@@ -145,12 +145,12 @@ func TestKeyVaultStumbles(t *testing.T) {
 		"500 at a patch":                 once(http.MethodPatch, 1, answer(500, internalError)),
 		"409 being deleted":              once(http.MethodPut, 2, busy("ObjectIsBeingDeleted")),
 		"409 being recovered":            once(http.MethodPut, 2, busy("ObjectIsBeingRecovered")),
-		"reset before a write":           once(http.MethodPut, 2, resetBefore),
-		"reset after a write":            once(http.MethodPut, 2, resetAfter),
+		"reset before a write":           once(http.MethodPut, 2, faults.ResetBefore()),
+		"reset after a write":            once(http.MethodPut, 2, faults.ResetAfter()),
 		"reset after every first create": resetFirst(http.MethodPut),
-		"reset after a patch":            once(http.MethodPatch, 1, resetAfter),
-		"reset at the listing":           once("list", 2, resetAfter),
-		"reset at a read":                once(http.MethodGet, 2, resetAfter),
+		"reset after a patch":            once(http.MethodPatch, 1, faults.ResetAfter()),
+		"reset at the listing":           once("list", 2, faults.ResetAfter()),
+		"reset at a read":                once(http.MethodGet, 2, faults.ResetAfter()),
 	} {
 		t.Run(strings.ReplaceAll(what, " ", "_"), func(t *testing.T) {
 			onEmulator(t, func(t *testing.T, r *rig) {
@@ -173,17 +173,17 @@ func TestKeyVaultStumbles(t *testing.T) {
 }
 
 // resetFirst loses the answer to the first call of the kind for each path.
-func resetFirst(kind string) func(string, *http.Request) fate {
+func resetFirst(kind string) trouble {
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	return func(call string, r *http.Request) fate {
+	return func(call string, r *http.Request) faults.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		if call != kind || seen[r.URL.Path] {
 			return nil
 		}
 		seen[r.URL.Path] = true
-		return resetAfter
+		return faults.ResetAfter()
 	}
 }
 
@@ -194,34 +194,14 @@ func TestWriteBudget(t *testing.T) {
 		m := r.mount(2)
 		m.estate(1000)
 		began := time.Now()
-		var throttled atomic.Int64
-		r.toKeyVault.to = watching{r.toKeyVault.to, func(resp *http.Response) {
-			if resp.StatusCode == http.StatusTooManyRequests {
-				throttled.Add(1)
-			}
-		}}
 		report := r.sync(nil)
 		if took := time.Since(began); took > 40*time.Second || took < 30*time.Second {
 			t.Errorf("1,000 creates took %s, want 34 s and little more", took)
 		}
-		if report.Counts[vaultsync.Create] != 1000 || throttled.Load() != 0 {
-			t.Errorf("created %d, throttled %d times", report.Counts[vaultsync.Create], throttled.Load())
+		if puts := r.toKeyVault.counted()["PUT"]; report.Counts[vaultsync.Create] != 1000 || puts != 1000+1 {
+			t.Errorf("created %d in %d calls, want one for each and one for the hash key", report.Counts[vaultsync.Create], puts)
 		}
 	})
-}
-
-// watching shows each answer to a function.
-type watching struct {
-	http.RoundTripper
-	see func(*http.Response)
-}
-
-func (w watching) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := w.RoundTripper.RoundTrip(req)
-	if err == nil {
-		w.see(resp)
-	}
-	return resp, err
 }
 
 // TestKeyVaultThrottles: another writer uses the budget up; the run waits for its turn and ends well.
@@ -230,7 +210,7 @@ func TestKeyVaultThrottles(t *testing.T) {
 		t.Run(fmt.Sprintf("Retry-After_%v", header), func(t *testing.T) {
 			onEmulator(t, func(t *testing.T, r *rig) {
 				r.store = kvemulator.New(kvemulator.Options{Now: r.now, CreateLimit: 40, RetryAfter: header})
-				r.toKeyVault.to = inProcess{r.store}
+				r.toKeyVault.next = r.store
 				m := r.mount(2)
 				names := m.estate(120)
 				report := r.sync(nil)

@@ -25,6 +25,7 @@ import (
 	"github.com/keyferry/keyferry/internal/contract"
 	kvemulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
 	vaultemulator "github.com/keyferry/keyferry/internal/emulator/vault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/keyvault"
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/state"
@@ -38,7 +39,7 @@ const keyVaultURL = "https://kv1.vault.azure.net"
 type server struct {
 	name, address, root string
 	clock               func() time.Time // to which the time is added that passes in the bubble
-	reach               func(now func() time.Time) http.RoundTripper
+	reach               func(now func() time.Time) http.Handler
 	logIn               func(r *rig, g contract.Grants) vault.Auth // that can be repeated
 }
 
@@ -47,10 +48,10 @@ func emulated() server {
 	return server{
 		name: "emulator", address: "http://127.0.0.1:8200", root: "root",
 		clock: func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
-		reach: func(now func() time.Time) http.RoundTripper {
-			return inProcess{vaultemulator.New(vaultemulator.Options{
+		reach: func(now func() time.Time) http.Handler {
+			return vaultemulator.New(vaultemulator.Options{
 				Now: now, Logins: []vaultemulator.Login{{Type: "approle", Role: "sync", Policies: []string{"sync"}}},
-			})}
+			})
 		},
 		logIn: func(r *rig, g contract.Grants) vault.Auth {
 			r.policy("sync", g)
@@ -66,14 +67,14 @@ func servers() []server {
 		way := realVault()
 		all = append(all, server{
 			name: "real", address: address, root: os.Getenv("KEYFERRY_TEST_VAULT_TOKEN"), clock: way.now,
-			reach: func(func() time.Time) http.RoundTripper { return way },
+			reach: func(func() time.Time) http.Handler { return way },
 			logIn: func(r *rig, g contract.Grants) vault.Auth { return r.AppRole(r.t, g).Auth },
 		})
 	}
 	return all
 }
 
-var realVault = sync.OnceValue(func() *outside { return newOutside(64) })
+var realVault = sync.OnceValue(func() *outside { return newOutside(os.Getenv("KEYFERRY_TEST_VAULT_ADDR"), 64) })
 
 // scenario runs a test on each Vault, in a bubble of its own: time passes only where the test says so, or where
 // everything waits for it.
@@ -115,15 +116,15 @@ func newRig(t *testing.T, s server) *rig {
 	t.Helper()
 	r := &rig{t: t, server: s, began: time.Now(), v1: map[string]bool{}}
 	direct := s.reach(r.now)
-	r.Vault = contract.VaultOverHTTP(s.address, s.root, direct)
-	r.toVault = &road{to: direct, kind: vaultCall(func(m string) bool { return r.v1[m] }), calls: map[string]int{}}
+	r.Vault = contract.VaultOverHTTP(s.address, s.root, faults.Transport(direct))
+	r.toVault = &road{next: direct, kind: vaultCall(func(m string) bool { return r.v1[m] }), calls: map[string]int{}}
 	r.store = kvemulator.New(kvemulator.Options{Now: r.now, CreateLimit: 300, TransactionLimit: 4000})
-	r.toKeyVault = &road{to: inProcess{r.store}, kind: keyVaultCall, calls: map[string]int{}}
+	r.toKeyVault = &road{next: r.store, kind: keyVaultCall, calls: map[string]int{}}
 	r.leases = state.NewMemory(r.now)
 	r.source = r.open(vault.Token(secret.New(s.root)))
 	r.destination = r.openKeyVault()
 	sdk, err := azsecrets.NewClient(keyVaultURL, token("a person"), &azsecrets.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: inProcess{r.store}}, Retry: policy.RetryOptions{MaxRetries: -1}},
+		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: faults.Transport(r.store)}, Retry: policy.RetryOptions{MaxRetries: -1}},
 	})
 	r.must(err)
 	r.sdk = sdk
@@ -133,7 +134,7 @@ func newRig(t *testing.T, s server) *rig {
 // open makes a source that logs in like that.
 func (r *rig) open(auth vault.Auth) vaultsync.Source {
 	r.t.Helper()
-	c, err := vault.New(vault.Options{Address: r.server.address, Auth: auth, Transport: r.toVault, Now: r.now})
+	c, err := vault.New(vault.Options{Address: r.server.address, Auth: auth, Transport: faults.Transport(r.toVault), Now: r.now})
 	r.must(err)
 	return c
 }
@@ -156,7 +157,7 @@ func (r *rig) policy(name string, g contract.Grants) {
 
 func (r *rig) openKeyVault() vaultsync.Destination {
 	r.t.Helper()
-	c, err := keyvault.New(keyvault.Options{URL: keyVaultURL, Credential: token("keyferry"), Transport: r.toKeyVault})
+	c, err := keyvault.New(keyvault.Options{URL: keyVaultURL, Credential: token("keyferry"), Transport: faults.Transport(r.toKeyVault)})
 	r.must(err)
 	return c
 }

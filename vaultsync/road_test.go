@@ -1,55 +1,48 @@
 package vaultsync_test
 
 import (
-	"bytes"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"syscall"
+
+	"github.com/keyferry/keyferry/internal/faults"
 )
 
 // road is the way from a client to a server. It counts the calls and can be given trouble.
 type road struct {
-	to      http.RoundTripper
+	next    http.Handler
 	kind    func(*http.Request) string // names a call
 	mu      sync.Mutex
 	calls   map[string]int
-	trouble func(call string, r *http.Request) fate
+	trouble trouble
 }
 
-// fate is what happens to a call instead of, or after, its passing.
-type fate func(pass func() (*http.Response, error)) (*http.Response, error)
+// trouble is asked for each call and says what happens to it; nil lets it pass.
+type trouble func(call string, r *http.Request) faults.Fault
 
-func (r *road) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := req.Context().Err(); err != nil {
-		return nil, err
-	}
+// ServeHTTP implements http.Handler.
+func (r *road) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	call := r.kind(req)
 	r.mu.Lock()
 	r.calls[call]++
-	trouble := r.trouble
+	meets := r.trouble
 	r.mu.Unlock()
-	pass := func() (*http.Response, error) { return r.to.RoundTrip(req) }
-	if trouble != nil {
-		if f := trouble(call, req); f != nil {
-			resp, err := f(pass)
-			if resp != nil {
-				resp.Request = req
-			}
-			return resp, err
+	if meets != nil {
+		if f := meets(call, req); f != nil {
+			f(w, req, r.next)
+			return
 		}
 	}
-	return pass()
+	r.next.ServeHTTP(w, req)
 }
 
 // meet sets the trouble from here on; nil ends it.
-func (r *road) meet(trouble func(call string, r *http.Request) fate) {
+func (r *road) meet(t trouble) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.trouble = trouble
+	r.trouble = t
 }
 
 // counted returns the calls since the last time it was asked.
@@ -61,65 +54,31 @@ func (r *road) counted() map[string]int {
 	return c
 }
 
-// inProcess carries requests to a handler without sockets.
-type inProcess struct{ http.Handler }
-
-func (h inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
-	in := req.Clone(req.Context())
-	in.RequestURI, in.RemoteAddr = req.URL.RequestURI(), "192.0.2.1:1234"
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, in)
-	resp := w.Result()
-	resp.Request = req
-	return resp, nil
-}
-
 // instead answers with the handler and never reaches the server.
-func instead(h http.Handler) fate {
-	return func(func() (*http.Response, error)) (*http.Response, error) {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, nil)
-		return w.Result(), nil
-	}
+func instead(h http.Handler) faults.Fault {
+	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) { h.ServeHTTP(w, r) }
 }
 
 // answer is a fixed answer in JSON.
-func answer(status int, body string) fate {
-	return instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = io.Copy(w, bytes.NewReader([]byte(body)))
-	}))
+func answer(status int, body string) faults.Fault {
+	return faults.Answer(status, body, "Content-Type", "application/json")
 }
 
-// resetBefore and resetAfter break the connection before the server heard the request, and before the client heard
-// the answer.
-func resetBefore(func() (*http.Response, error)) (*http.Response, error) {
-	return nil, syscall.ECONNRESET
-}
-
-func resetAfter(pass func() (*http.Response, error)) (*http.Response, error) {
-	if _, err := pass(); err != nil {
-		return nil, err
-	}
-	return nil, syscall.ECONNRESET
-}
-
-// after lets the call pass and then does something.
-func after(do func()) fate {
-	return func(pass func() (*http.Response, error)) (*http.Response, error) {
-		resp, err := pass()
+// after does something when the server has done its work, before the client hears of it.
+func after(do func()) faults.Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		heard := httptest.NewRecorder()
+		next.ServeHTTP(heard, r)
 		do()
-		return resp, err
+		maps.Copy(w.Header(), heard.Header())
+		w.WriteHeader(heard.Code)
+		_, _ = w.Write(heard.Body.Bytes())
 	}
 }
 
-// every gives all calls of one kind a fate.
-func every(kind string, f fate) func(string, *http.Request) fate {
-	return func(call string, _ *http.Request) fate {
+// every gives all calls of one kind a fault.
+func every(kind string, f faults.Fault) trouble {
+	return func(call string, _ *http.Request) faults.Fault {
 		if call == kind {
 			return f
 		}
@@ -127,10 +86,10 @@ func every(kind string, f fate) func(string, *http.Request) fate {
 	}
 }
 
-// once gives the n-th call of a kind, counted from 1, a fate.
-func once(kind string, n int, f fate) func(string, *http.Request) fate {
+// once gives the n-th call of a kind, counted from 1, a fault.
+func once(kind string, n int, f faults.Fault) trouble {
 	var mu sync.Mutex
-	return func(call string, _ *http.Request) fate {
+	return func(call string, _ *http.Request) faults.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		if call == kind {
@@ -142,10 +101,10 @@ func once(kind string, n int, f fate) func(string, *http.Request) fate {
 	}
 }
 
-// from gives the n-th call of a kind, and every call that begins after it, a fate.
-func from(kind string, n int, f fate) func(string, *http.Request) fate {
+// from gives the n-th call of a kind, and every call that begins after it, a fault.
+func from(kind string, n int, f faults.Fault) trouble {
 	var mu sync.Mutex
-	return func(call string, _ *http.Request) fate {
+	return func(call string, _ *http.Request) faults.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		if n > 0 && call == kind {

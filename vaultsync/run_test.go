@@ -3,14 +3,15 @@ package vaultsync_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/secret"
-	"github.com/keyferry/keyferry/state"
 	"github.com/keyferry/keyferry/vaultsync"
 )
 
@@ -198,11 +199,11 @@ func TestTwoEngines(t *testing.T) {
 func TestRunCutOff(t *testing.T) {
 	seed := func(r *rig) []string {
 		m := r.mount(2)
-		names := m.estate(30)
+		names := m.estate(20)
 		r.sync(nil)
 		m.put("team0/s1", `{"password":"changed"}`)
 		m.put("team0/s2", `{"password":"value of 2"}`)
-		for i := range 20 {
+		for i := range 10 {
 			m.put(fmt.Sprintf("new/s%d", i), `{"password":"new"}`)
 			names = append(names, fmt.Sprintf("new-s%d", i))
 		}
@@ -219,22 +220,28 @@ func TestRunCutOff(t *testing.T) {
 		at   int
 	}
 	var cuts []cut
-	for kind, last := range map[string]int{"LIST": 4, "metadata": 30, "data": 22, "list": 2, "PUT": 21, "PATCH": 1} {
-		for at := 1; at <= last; at += 1 + last/4 {
+	for kind, last := range map[string]int{"LIST": 4, "metadata": 20, "data": 12, "list": 1, "PUT": 11, "PATCH": 1} {
+		for at := 1; at <= last; at += 1 + last/3 {
 			cuts = append(cuts, cut{kind, at})
 		}
 	}
 	for _, c := range cuts {
-		for how, end := range map[string]func(r *rig, cancel context.CancelFunc){
-			"context": func(_ *rig, cancel context.CancelFunc) { cancel() },
-			"lease":   func(r *rig, _ context.CancelFunc) { r.lost.Store(true); time.Sleep(state.RenewEvery + time.Second) },
+		for how, end := range map[string]func(r *rig, cancel context.CancelFunc) trouble{
+			"context": func(_ *rig, cancel context.CancelFunc) trouble { return once(c.kind, c.at, after(cancel)) },
+			// The network goes, and with it the lease.
+			"lease": func(r *rig, _ context.CancelFunc) trouble {
+				return from(c.kind, c.at, func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+					r.lost.Store(true)
+					faults.HangAfter()(w, req, next)
+				})
+			},
 		} {
 			t.Run(fmt.Sprintf("%s_at_%s_%d", how, c.kind, c.at), func(t *testing.T) {
 				onEmulator(t, func(t *testing.T, r *rig) {
 					names := seed(r)
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
-					stop := once(c.kind, c.at, after(func() { end(r, cancel) }))
+					stop := end(r, cancel)
 					r.toVault.meet(stop)
 					r.toKeyVault.meet(stop)
 					_, err := r.engine(func(o *vaultsync.Options) { o.Workers = 1 }).Sync(ctx, vaultsync.Scope{})

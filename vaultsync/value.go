@@ -69,7 +69,7 @@ func render(fields Fields, shape Shape, pem bool) (rendering, error) {
 
 // bare is the text of a field: a string as it is, any other JSON in canonical form.
 func bare(raw secret.Value) (string, error) {
-	text := raw.Reveal()
+	text := strings.TrimLeft(raw.Reveal(), " \t\r\n")
 	if strings.HasPrefix(text, `"`) {
 		var s string
 		if err := json.Unmarshal([]byte(text), &s); err != nil {
