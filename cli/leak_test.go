@@ -2,8 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"log"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +21,7 @@ import (
 // types, alerts, reports, request lines.
 func TestNoLeak(t *testing.T) {
 	t.Run("failures", func(t *testing.T) {
+		nothingPrinted(t)
 		playAll(t, slices.Concat(hostileBytes(), idleEvents(), rotationsUnderTrouble(), owedAlerts(), heldLeases(),
 			unreadableConfiguration(), syncsUnderTrouble()), (*rig).keptSilent)
 	})
@@ -25,6 +29,27 @@ func TestNoLeak(t *testing.T) {
 	t.Run("a planted value is found", func(t *testing.T) {
 		t.Run("in every form", foundInEveryForm)
 		playAll(t, plantedEverywhere())
+	})
+}
+
+// nothingPrinted fails the test when anything is written to the streams of this process until its end. The rigs log
+// elsewhere, so whatever comes here went past the log.
+func nothingPrinted(t *testing.T) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "printed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, logged := os.Stdout, os.Stderr, log.Writer()
+	os.Stdout, os.Stderr = f, f
+	log.SetOutput(f)
+	t.Cleanup(func() {
+		os.Stdout, os.Stderr = stdout, stderr
+		log.SetOutput(logged)
+		_ = f.Close() // it is read again below
+		if text, err := os.ReadFile(f.Name()); err != nil || len(text) > 0 {
+			t.Errorf("%d bytes were printed past the log, %v: %.2000s", len(text), err, text)
+		}
 	})
 }
 
