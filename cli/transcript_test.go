@@ -2,29 +2,25 @@ package cli_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/keyferry/keyferry/cli"
-	"github.com/keyferry/keyferry/handler"
 	"github.com/keyferry/keyferry/internal/emulator/identity"
 	"github.com/keyferry/keyferry/internal/emulator/keyvault"
 	"github.com/keyferry/keyferry/internal/emulator/vault"
@@ -109,7 +105,7 @@ func newPlay(t *testing.T, file string) *play {
 		"TMPDIR":                t.TempDir(),
 	}
 	p.commands = map[string]func(bool, []string) error{
-		"exits": p.exits, "terminated": p.terminated, "occupy": p.occupy, "vault": p.vaultDo, "keyvault": p.keyVaultDo, "json": p.json,
+		"exits": p.exits, "terminated": p.terminated, "port": p.port, "vault": p.vaultDo, "keyvault": p.keyVaultDo, "json": p.json, "forgotten": p.forgotten,
 	}
 	return p
 }
@@ -153,131 +149,48 @@ func (p *play) exits(_ bool, args []string) error {
 	return p.end(c, args[0])
 }
 
-// terminated is: terminated CODE keyferry serve. It asks for an orderly end once the program answers.
+// terminated is: terminated CODE TEXT keyferry ARGUMENT... It asks for an orderly end once the program has said the text.
 func (p *play) terminated(_ bool, args []string) error {
 	ctx, cancel := context.WithTimeout(p.t.Context(), limit)
 	defer cancel()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	c, err := p.command(ctx, args[2:])
 	if err != nil {
 		return err
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	p.env[handler.PortSetting] = port
-	_ = l.Close()
-	c, err := p.command(ctx, args[1:])
-	if err != nil {
-		return err
-	}
+	said := &listener{text: args[1], heard: make(chan struct{})}
+	c.Stdout = said
 	if err := c.Start(); err != nil {
 		return err
 	}
-	for ready := false; !ready && ctx.Err() == nil; {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+"/", nil)
-		if err != nil {
-			return err
-		}
-		if a, err := http.DefaultClient.Do(r); err == nil {
-			_ = a.Body.Close()
-			ready = a.StatusCode == http.StatusOK
-		}
+	ended := make(chan struct{})
+	go func() {
+		_ = c.Wait()
+		close(ended)
+	}()
+	select {
+	case <-said.heard:
+		_ = c.Process.Signal(syscall.SIGTERM) // it may have ended
+	case <-ended:
 	}
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	_ = c.Wait()
+	<-ended
 	return p.end(c, args[0])
 }
 
-// occupy listens on a port and hands it over as the Functions host would.
-func (p *play) occupy(bool, []string) error {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	p.t.Cleanup(func() { _ = l.Close() })
-	_, p.env[handler.PortSetting], err = net.SplitHostPort(l.Addr().String())
-	return err
+// listener keeps what is written to it and tells when it has heard the text.
+type listener struct {
+	all   bytes.Buffer // no embedding: io.Copy would find its ReadFrom
+	text  string
+	heard chan struct{}
+	once  sync.Once
 }
 
-// vaultDo is what people and mishaps do at Vault.
-func (p *play) vaultDo(_ bool, args []string) error {
-	switch {
-	case len(args) > 3 && args[0] == "put": // vault put MOUNT PATH KEY=VALUE...
-		fields := map[string]any{}
-		for _, a := range args[3:] {
-			name, value, _ := strings.Cut(a, "=")
-			fields[name] = value
-		}
-		return p.vault.Put(args[1], args[2], fields)
-	case len(args) == 1 && args[0] == "seal":
-		p.vault.Seal(true)
-		return nil
-	case len(args) > 1 && args[0] == "forbid": // vault forbid PATH...: the token may read everything else
-		rules := map[string][]string{"*": {"read", "list"}}
-		for _, path := range args[1:] {
-			rules[path] = []string{"deny"}
-		}
-		p.vault.Policy("narrow", rules)
-		p.env["VAULT_TOKEN"] = p.vault.Token(time.Hour, "narrow")
-		return nil
-	case len(args) == 1 && args[0] == "unwritten": // every call since the script began was a read
-		for call := range p.vault.Calls() {
-			if method, _, _ := strings.Cut(call, " "); method != "GET" && method != "LIST" {
-				return fmt.Errorf("Vault got %s", call)
-			}
-		}
-		return nil
+func (l *listener) Write(b []byte) (int, error) {
+	n, err := l.all.Write(b)
+	if strings.Contains(l.all.String(), l.text) {
+		l.once.Do(func() { close(l.heard) })
 	}
-	return errors.New("want: vault put, seal, forbid or unwritten")
+	return n, err
 }
 
-// keyVaultDo is what people do at Key Vault, and what they see there.
-func (p *play) keyVaultDo(_ bool, args []string) error {
-	if len(args) < 2 {
-		return errors.New("want: keyvault seed, value, versions or tag, and a name")
-	}
-	s, there := p.keyVault.Secret(args[1])
-	var got string
-	switch args[0] {
-	case "seed": // keyvault seed NAME VALUE
-		return p.keyVault.Seed(keyvault.Secret{Name: args[1], Versions: []keyvault.Version{{Value: args[2]}}})
-	case "value": // keyvault value NAME VALUE
-		got = s.CurrentVersion().Value
-	case "versions": // keyvault versions NAME N
-		got = strconv.Itoa(len(s.Versions))
-	case "tag": // keyvault tag NAME VALUE TAG
-		got = s.CurrentVersion().Tags[args[3]]
-	}
-	if want := args[2]; got != want {
-		return fmt.Errorf("it is %q (there: %v)", got, there)
-	}
-	return nil
-}
-
-// json is: json PATH VALUE, where PATH leads into the object on stdout, as in counts.create or items.0.verb.
-func (p *play) json(_ bool, args []string) error {
-	var at any
-	d := json.NewDecoder(strings.NewReader(p.stdout))
-	d.UseNumber()
-	if err := d.Decode(&at); err != nil {
-		return err
-	}
-	for _, step := range strings.Split(args[0], ".") {
-		switch here := at.(type) {
-		case map[string]any:
-			at = here[step]
-		case []any:
-			i, err := strconv.Atoi(step)
-			if err != nil || i >= len(here) {
-				return fmt.Errorf("no element %s", step)
-			}
-			at = here[i]
-		default:
-			return fmt.Errorf("nothing at %s", step)
-		}
-	}
-	if got := fmt.Sprint(at); got != strings.Join(args[1:], " ") {
-		return fmt.Errorf("it is %s", cmp.Or(got, "empty"))
-	}
-	return nil
-}
+// String is for when the program has ended.
+func (l *listener) String() string { return l.all.String() }

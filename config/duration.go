@@ -35,7 +35,10 @@ func (d *duration) UnmarshalYAML(n ast.Node) error {
 
 var errDuration = errors.New("this is no duration: write 90d or 36h")
 
-const maxDays = 36_500
+const (
+	day     = duration(24 * time.Hour)
+	maxDays = 36_500
+)
 
 func parseDuration(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
@@ -43,10 +46,10 @@ func parseDuration(s string) (time.Duration, error) {
 		if err != nil || n < 0 || n > maxDays {
 			return 0, errDuration
 		}
-		return time.Duration(n) * 24 * time.Hour, nil
+		return time.Duration(n) * time.Duration(day), nil
 	}
 	v, err := time.ParseDuration(s)
-	if err != nil || v < 0 || v > maxDays*24*time.Hour {
+	if err != nil || v < 0 || v > maxDays*time.Duration(day) {
 		return 0, errDuration
 	}
 	return v, nil

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/keyferry/keyferry/rotation"
+	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vaultsync"
 )
 
@@ -97,7 +99,10 @@ func parse(b []byte) (Config, error) {
 		},
 		Hash: hashOf(b),
 	}
-	for _, r := range f.Sync.Rules {
+	for i, r := range f.Sync.Rules {
+		if r.Rotation.Validity%day != 0 {
+			return Config{}, fmt.Errorf("%w: sync.rules[%d].rotation.validity is whole days, as in 90d", secret.ErrUsage, i)
+		}
 		c.Sync.Rules = append(c.Sync.Rules, r.domain())
 	}
 	for _, t := range f.Rotation.Targets {
@@ -115,7 +120,7 @@ func (r rule) domain() vaultsync.Rule {
 		Map: r.Map, Metadata: r.Metadata, PEM: r.PEM, Expiry: (*time.Duration)(r.Expiry),
 		Rotation: vaultsync.Rotation{
 			Type: r.Rotation.Type, Target: r.Rotation.Target,
-			Days: int(time.Duration(r.Rotation.Validity) / (24 * time.Hour)),
+			Days: int(r.Rotation.Validity / day),
 		},
 	}
 	if r.As != "auto" {

@@ -126,6 +126,7 @@ func TestBadFiles(t *testing.T) {
 		{"duration of part of a day", "rotation:\n  validity: 1.5d\n", "line 2: this is no duration"},
 		{"duration over a century", "rotation:\n  validity: 36501d\n", "line 2: this is no duration"},
 		{"duration of keys", "sync:\n  rules:\n    - expiry: {days: 3}\n", "line 3: this is no duration"},
+		{"rotation days of hours", "sync:\n  rules:\n    - rotation: {type: manual, validity: 12h}\n", "sync.rules[0].rotation.validity is whole days, as in 90d"},
 		{"huge", "# " + strings.Repeat("x", maxFile), "over 4 MiB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

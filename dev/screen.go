@@ -27,7 +27,10 @@ func (s screen) step(n int, title string, seen saw, err error) {
 	}
 	fmt.Fprintf(s.w, "%d. %-36s %s  %s\n", n, title, mark, text)
 	for _, item := range seen.items {
-		s.detail(cut(item))
+		if err == nil {
+			item = cut(item)
+		}
+		s.detail(item)
 	}
 }
 

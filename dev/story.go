@@ -79,8 +79,10 @@ func (s *stage) tell(ctx context.Context, out screen) error {
 		saw, err := step.play(ctx)
 		if err != nil {
 			out.step(i+1, step.title, saw, err)
-			for _, line := range s.lastLog() {
-				out.detail(line)
+			if len(saw.items) == 0 {
+				for _, line := range s.lastLog() {
+					out.detail(line)
+				}
 			}
 			return fmt.Errorf("step %d, %s: %w: %w", i+1, step.title, secret.ErrPermanent, err)
 		}
@@ -106,7 +108,7 @@ func (s *stage) sync(ctx context.Context, scope string) (report, error) {
 	case status != http.StatusOK || r.Counts == nil:
 		return r, fmt.Errorf("ForceSync answered %d", status)
 	case r.Counts["failed"] > 0:
-		return r, fmt.Errorf("%d secrets failed", r.Counts["failed"])
+		return r, fmt.Errorf("%d could not be read or written", r.Counts["failed"])
 	case len(r.Missing) > 0:
 		return r, fmt.Errorf("it did not cover %s", strings.Join(r.Missing, ", "))
 	}
