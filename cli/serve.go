@@ -172,7 +172,7 @@ func (f *functions) malformed(ctx context.Context, function, reason string) {
 		return
 	}
 	a := alert.Alert{
-		Type: alert.EventUndecodable, Subject: function, Time: time.Now(), Dedup: "malformed/" + function + "/" + reason,
+		Type: alert.EventUndecodable, Subject: function, Time: time.Now(), Dedup: "malformed/" + function + "/" + reason + "/" + hour(time.Now()),
 		Level: alert.Warning, Text: "an event could not be read: " + reason,
 		Hint: "look at the Event Grid subscription: it should carry Key Vault secret events only",
 	}
@@ -185,12 +185,15 @@ func (f *functions) malformed(ctx context.Context, function, reason string) {
 func (f *functions) tell(ctx context.Context, s *system, kind alert.Type, what error) {
 	a := alert.Alert{
 		Type: kind, Subject: vaultName(s.config.KeyVault.URL), Time: time.Now(), Level: alert.Error,
-		Dedup: string(kind) + "/" + time.Now().UTC().Format("2006-01-02T15"), Text: what.Error(), Hint: secret.Hint(what),
+		Dedup: string(kind) + "/" + hour(time.Now()), Text: what.Error(), Hint: secret.Hint(what),
 	}
 	if err := s.alerts.Send(ctx, a); err != nil {
 		f.log.WarnContext(ctx, "alert not delivered", "error", err.Error())
 	}
 }
+
+// hour makes alerts of the same kind one an hour: what goes on for longer is told again.
+func hour(t time.Time) string { return t.UTC().Format("2006-01-02T15") }
 
 // logReport leaves a line for every secret that needs somebody, and one for the run.
 func (f *functions) logReport(ctx context.Context, r *vaultsync.Report) {
