@@ -61,22 +61,24 @@ const sealed = `{"errors":["Vault is sealed"]}`
 // next run does the rest.
 func TestVaultGone(t *testing.T) {
 	for what, c := range map[string]struct {
-		trouble trouble
-		want    error
+		kind string // of the call
+		n    int    // which of them, and everything after it
+		meet faults.Fault
+		want error
 	}{
-		"sealed before":                 {from("mounts", 1, answer(503, sealed)), secret.ErrUnavailable},
-		"sealed in the walk":            {from("LIST", 2, answer(503, sealed)), secret.ErrUnavailable},
-		"sealed among the reads":        {from("data", 10, answer(503, sealed)), secret.ErrUnavailable},
-		"sealed among the metadata":     {from("metadata", 5, answer(503, sealed)), secret.ErrUnavailable},
-		"unreachable before":            {from("mounts", 1, faults.ResetBefore()), secret.ErrUnavailable},
-		"unreachable in the walk":       {from("LIST", 2, faults.ResetBefore()), secret.ErrUnavailable},
-		"unreachable among the reads":   {from("data", 10, faults.ResetBefore()), secret.ErrUnavailable},
-		"overloaded from the reads on":  {from("data", 10, answer(502, "<html>")), secret.ErrUnavailable},
-		"token revoked before":          {from("mounts", 1, answer(403, `{"errors":["permission denied","invalid token"]}`)), secret.ErrUnauthorized},
-		"token revoked in the walk":     {from("LIST", 2, answer(403, `{"errors":["permission denied","invalid token"]}`)), secret.ErrUnauthorized},
-		"token revoked among the reads": {from("data", 10, answer(403, `{"errors":["permission denied","invalid token"]}`)), secret.ErrUnauthorized},
-		"a page that is not Vault's":    {from("LIST", 2, answer(200, "<html>sign in</html>")), secret.ErrUnavailable},
-		"not found, and not from Vault": {from("LIST", 2, answer(404, "<html>")), secret.ErrUnavailable},
+		"sealed before":                 {"mounts", 1, answer(503, sealed), secret.ErrUnavailable},
+		"sealed in the walk":            {"LIST", 2, answer(503, sealed), secret.ErrUnavailable},
+		"sealed among the reads":        {"data", 10, answer(503, sealed), secret.ErrUnavailable},
+		"sealed among the metadata":     {"metadata", 5, answer(503, sealed), secret.ErrUnavailable},
+		"unreachable before":            {"mounts", 1, faults.ResetBefore(), secret.ErrUnavailable},
+		"unreachable in the walk":       {"LIST", 2, faults.ResetBefore(), secret.ErrUnavailable},
+		"unreachable among the reads":   {"data", 10, faults.ResetBefore(), secret.ErrUnavailable},
+		"overloaded from the reads on":  {"data", 10, answer(502, "<html>"), secret.ErrUnavailable},
+		"token revoked before":          {"mounts", 1, answer(403, `{"errors":["permission denied","invalid token"]}`), secret.ErrUnauthorized},
+		"token revoked in the walk":     {"LIST", 2, answer(403, `{"errors":["permission denied","invalid token"]}`), secret.ErrUnauthorized},
+		"token revoked among the reads": {"data", 10, answer(403, `{"errors":["permission denied","invalid token"]}`), secret.ErrUnauthorized},
+		"a page that is not Vault's":    {"LIST", 2, answer(200, "<html>sign in</html>"), secret.ErrUnavailable},
+		"not found, and not from Vault": {"LIST", 2, answer(404, "<html>"), secret.ErrUnavailable},
 	} {
 		t.Run(strings.ReplaceAll(what, " ", "_"), func(t *testing.T) {
 			scenario(t, func(t *testing.T, r *rig) {
@@ -88,7 +90,7 @@ func TestVaultGone(t *testing.T) {
 					m.put(fmt.Sprintf("new/s%d", i), `{"password":"new"}`)
 				}
 				before := r.snapshot()
-				r.toVault.meet(c.trouble)
+				r.toVault.meet(from(c.kind, c.n, c.meet))
 				report, err := r.engine().Plan(t.Context(), vaultsync.Scope{})
 				r.ended(err, c.want)
 				if report.Complete {
@@ -96,7 +98,7 @@ func TestVaultGone(t *testing.T) {
 				}
 				r.same("after the plan", before, r.snapshot())
 
-				r.toVault.meet(c.trouble)
+				r.toVault.meet(from(c.kind, c.n, c.meet))
 				report, err = r.engine().Sync(t.Context(), vaultsync.Scope{})
 				r.ended(err, c.want)
 				if report.Complete {
