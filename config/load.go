@@ -31,7 +31,7 @@ func Load(file []byte, lookup func(string) (string, bool)) (Config, error) {
 	if c.KeyVault.Identity == "" {
 		c.KeyVault.Identity = "managed"
 	}
-	if c.Vault.Auth.Method == "" && !c.Vault.Auth.Token.IsZero() {
+	if !c.Vault.Auth.Token.IsZero() { // a setting, so it wins over the method of the file
 		c.Vault.Auth.Method = "token"
 	}
 	if err := c.Validate(); err != nil {

@@ -84,8 +84,8 @@ rotation: {paused: true}
 	if !c.Sync.Paused || c.Rotation.Paused {
 		t.Error("the switches of the app settings did not arrive")
 	}
-	if c.Vault.Auth.Method != "azure" {
-		t.Errorf("method %q: a token beside a method of the file does not choose", c.Vault.Auth.Method)
+	if c.Vault.Auth.Method != "token" {
+		t.Errorf("method %q: a token among the settings wins over the method of the file", c.Vault.Auth.Method)
 	}
 	if len(asked) != len(env) || len(asked) != len(Settings()) {
 		t.Errorf("%d settings were asked for, %d are documented, the test sets %d", len(asked), len(Settings()), len(env))
@@ -99,11 +99,14 @@ func TestAnEmptySettingIsNotSet(t *testing.T) {
 	}
 }
 
-func TestATokenAloneIsTheLogIn(t *testing.T) {
+// So the app's own file serves a terminal, where nobody has the app's identity.
+func TestATokenIsTheLogIn(t *testing.T) {
 	env := with(enough(), "VAULT_ADDR", "https://vault.example.com:8200", "VAULT_TOKEN", "fake-token")
-	c, err := Load([]byte(oneRule), environment(env))
-	if err != nil || c.Vault.Auth.Method != "token" {
-		t.Errorf("method %q, %v", c.Vault.Auth.Method, err)
+	for _, file := range []string{oneRule, "vault: {auth: {method: azure}}\n" + oneRule} {
+		c, err := Load([]byte(file), environment(env))
+		if err != nil || c.Vault.Auth.Method != "token" {
+			t.Errorf("method %q, %v", c.Vault.Auth.Method, err)
+		}
 	}
 }
 
@@ -143,11 +146,11 @@ func TestFaults(t *testing.T) {
 		{"vault with a password", oneRule, vaultWith("VAULT_ADDR", "https://me:"+planted+"@vault.example.com"), "is not an address like"},
 		{"vault by another scheme", oneRule, vaultWith("VAULT_ADDR", "unix:///"+planted), "is not an address like"},
 		{"no log-in", oneRule, vaultWith("VAULT_TOKEN", ""), "vault.auth.method is azure, jwt, approle, kubernetes or token"},
-		{"azure without role", "vault: {auth: {method: azure}}\n" + oneRule, vaultWith(), "vault.auth.method azure needs a role (vault.auth.role)"},
-		{"approle without secret id", "vault: {auth: {method: approle}}\n" + oneRule, vaultWith("VAULT_ROLE_ID", "r"), "app settings VAULT_ROLE_ID and VAULT_SECRET_ID"},
-		{"approle", "vault: {auth: {method: approle}}\n" + oneRule, vaultWith("VAULT_ROLE_ID", "r", "VAULT_SECRET_ID", "fake"), ""},
+		{"azure without role", "vault: {auth: {method: azure}}\n" + oneRule, vaultWith("VAULT_TOKEN", ""), "vault.auth.method azure needs a role (vault.auth.role)"},
+		{"approle without secret id", "vault: {auth: {method: approle}}\n" + oneRule, vaultWith("VAULT_TOKEN", "", "VAULT_ROLE_ID", "r"), "app settings VAULT_ROLE_ID and VAULT_SECRET_ID"},
+		{"approle", "vault: {auth: {method: approle}}\n" + oneRule, vaultWith("VAULT_TOKEN", "", "VAULT_ROLE_ID", "r", "VAULT_SECRET_ID", "fake"), ""},
 		{"token without token", "vault: {auth: {method: token}}\n" + oneRule, vaultWith("VAULT_TOKEN", ""), "app setting VAULT_TOKEN"},
-		{"unknown method", "vault: {auth: {method: userpass}}\n" + oneRule, vaultWith(), `not "userpass"`},
+		{"unknown method", "vault: {auth: {method: userpass}}\n" + oneRule, vaultWith("VAULT_TOKEN", ""), `not "userpass"`},
 
 		{"topic over http", "", with(enough(), "KEYFERRY_ALERT_TOPIC", "http://"+planted), "alerts.topic (KEYFERRY_ALERT_TOPIC) is not https"},
 		{"switch of another word", "", with(enough(), "KEYFERRY_SYNC_PAUSED", planted), "app setting KEYFERRY_SYNC_PAUSED is true or false"},

@@ -37,7 +37,7 @@ func Settings() []Setting {
 		{"VAULT_ADDR", "Address of HashiCorp Vault, `vault.address`.", text(func(c *Config) *string { return &c.Vault.Address })},
 		{"VAULT_NAMESPACE", "Namespace of Vault Enterprise, HCP or OpenBao, `vault.namespace`.", text(func(c *Config) *string { return &c.Vault.Namespace })},
 		{"VAULT_CACERT", "PEM file with the roots that signed Vault's certificate, `vault.caCert`.", text(func(c *Config) *string { return &c.Vault.CACert })},
-		{"VAULT_TOKEN", "Token for `vault.auth.method: token`. For a terminal and for tests.", guarded(func(c *Config) *secret.Value { return &c.Vault.Auth.Token })},
+		{"VAULT_TOKEN", "Token for Vault, instead of the log-in of the file. For a terminal and for tests.", guarded(func(c *Config) *secret.Value { return &c.Vault.Auth.Token })},
 		{"VAULT_ROLE_ID", "Role id for `vault.auth.method: approle`.", text(func(c *Config) *string { return &c.Vault.Auth.RoleID })},
 		{"VAULT_SECRET_ID", "Secret id for `vault.auth.method: approle`; make it a Key Vault reference.", guarded(func(c *Config) *secret.Value { return &c.Vault.Auth.SecretID })},
 		{"KEYFERRY_KEYVAULT_URL", "The Key Vault that is written, `keyVault.url`.", text(func(c *Config) *string { return &c.KeyVault.URL })},
