@@ -199,6 +199,26 @@ func TestDriftIsFoundSoonByAFullRun(t *testing.T) {
 	})
 }
 
+// TestLookedAtOnce: a version that somebody made later and that holds our value is read once, and then noted as ours.
+func TestLookedAtOnce(t *testing.T) {
+	onEmulator(t, func(t *testing.T, r *rig) {
+		m := r.mount(2)
+		m.put("a", `{"password":"one"}`)
+		r.sync(nil)
+		r.pass(time.Hour)
+		r.set("a", "one", r.copied("a").Tags)
+		r.toKeyVault.counted()
+		r.wants(r.sync(nil), "retag a tags")
+		if n := r.toKeyVault.counted()["GET"]; n != 2 {
+			t.Errorf("%d reads, want one of the hash key and one of the version", n)
+		}
+		r.settled()
+		if n := r.toKeyVault.counted()["GET"]; n != 1 {
+			t.Errorf("then %d reads, want one of the hash key", n)
+		}
+	})
+}
+
 // TestTagsOfOthersStay: what people put on a copy is still there after an update and a retag.
 func TestTagsOfOthersStay(t *testing.T) {
 	scenario(t, func(t *testing.T, r *rig) {
@@ -207,6 +227,7 @@ func TestTagsOfOthersStay(t *testing.T) {
 		r.sync(nil)
 		r.tag("a", "owner", "me")
 		before := maps.Clone(r.copied("a").Tags)
+		r.pass(48 * time.Hour)
 		m.put("a", `{"password":"two"}`)
 		r.wants(r.sync(nil), "update a source-changed")
 		m.put("a", `{"password":"two"}`)

@@ -165,6 +165,25 @@ func TestHashKeyDeleted(t *testing.T) {
 	})
 }
 
+// TestNoWriteWithoutTime: no write starts that the deadline may not outlast.
+func TestNoWriteWithoutTime(t *testing.T) {
+	onEmulator(t, func(t *testing.T, r *rig) {
+		m := r.mount(2)
+		m.estate(5)
+		r.sync(nil)
+		m.put("new", `{"password":"new"}`)
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		r.toKeyVault.counted()
+		report, err := r.engine().Sync(ctx, vaultsync.Scope{})
+		r.ended(err, context.DeadlineExceeded)
+		if n := r.toKeyVault.counted()["PUT"]; n != 0 || report.Complete {
+			t.Errorf("%d writes, complete %v", n, report.Complete)
+		}
+		r.wants(r.sync(nil), "create new new", "unchanged 5")
+	})
+}
+
 // TestTwoEngines: of two runs at once one works and the other is told who does; at the end everything is there once.
 func TestTwoEngines(t *testing.T) {
 	onEmulator(t, func(t *testing.T, r *rig) {
