@@ -74,7 +74,7 @@ func (f *functions) system(ctx context.Context) (*system, error) {
 	if err != nil {
 		// Whatever the class, the call is not done: Event Grid shall come back when somebody mended the settings.
 		f.log.ErrorContext(ctx, "configuration", "error", err.Error())
-		return nil, fmt.Errorf("read the configuration: %w: %v", secret.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %v", secret.ErrUnready, err)
 	}
 	f.built = s
 	return s, nil

@@ -9,27 +9,28 @@ import (
 // The sentinels of Keyferry: one for each fact a caller branches on. Wrap them with what was tried and on what,
 // never with a URL, a body or a header.
 var (
-	ErrInvalid      = errors.New("invalid input")                         // a tag, a setting, a request
-	ErrNotFound     = errors.New("not found")                             // proven absent
-	ErrTooLarge     = errors.New("too large")                             // for Key Vault or for us
-	ErrDisabled     = errors.New("disabled")                              // current version is disabled
-	ErrDeleted      = errors.New("deleted but recoverable")               // name is held by a soft-deleted secret
-	ErrBusy         = errors.New("being deleted or recovered")            // passes in seconds
-	ErrConflict     = errors.New("changed by someone else")               // not ours to overwrite
-	ErrManaged      = errors.New("managed by Key Vault")                  // backs a certificate
-	ErrUnauthorized = errors.New("not authenticated")                     // 401, token expired
-	ErrForbidden    = errors.New("not allowed")                           // role, policy, firewall
-	ErrThrottled    = errors.New("throttled")                             // 429
-	ErrUnavailable  = errors.New("unavailable")                           // network, 5xx, sealed
-	ErrLeaseHeld    = errors.New("lease held by another run")             // try later
-	ErrLeaseLost    = errors.New("lease lost")                            // work stopped before its next step
-	ErrPaused       = errors.New("paused")                                // sync.paused, rotation.paused
-	ErrPermanent    = errors.New("cannot succeed by trying again")        // everything else that a retry cannot help
-	ErrPartial      = errors.New("some items failed")                     // the report tells which
-	ErrPending      = errors.New("changes pending")                       // plan found something to do
-	ErrUsage        = errors.New("wrong usage")                           // flags, arguments, settings
-	ErrAmbiguous    = errors.New("outcome unknown, the answer was lost")  // it may have happened: ask before repeating
-	ErrUnsupported  = errors.New("not supported by this version or plan") // refused politely
+	ErrInvalid      = errors.New("invalid input")                               // a tag, a setting, a request
+	ErrNotFound     = errors.New("not found")                                   // proven absent
+	ErrTooLarge     = errors.New("too large")                                   // for Key Vault or for us
+	ErrDisabled     = errors.New("disabled")                                    // current version is disabled
+	ErrDeleted      = errors.New("deleted but recoverable")                     // name is held by a soft-deleted secret
+	ErrBusy         = errors.New("being deleted or recovered")                  // passes in seconds
+	ErrConflict     = errors.New("changed by someone else")                     // not ours to overwrite
+	ErrManaged      = errors.New("managed by Key Vault")                        // backs a certificate
+	ErrUnauthorized = errors.New("not authenticated")                           // 401, token expired
+	ErrForbidden    = errors.New("not allowed")                                 // role, policy, firewall
+	ErrThrottled    = errors.New("throttled")                                   // 429
+	ErrUnavailable  = errors.New("unavailable")                                 // network, 5xx, sealed
+	ErrLeaseHeld    = errors.New("lease held by another run")                   // try later
+	ErrLeaseLost    = errors.New("lease lost")                                  // work stopped before its next step
+	ErrPaused       = errors.New("paused")                                      // sync.paused, rotation.paused
+	ErrPermanent    = errors.New("cannot succeed by trying again")              // everything else that a retry cannot help
+	ErrPartial      = errors.New("some items failed")                           // the report tells which
+	ErrPending      = errors.New("changes pending")                             // plan found something to do
+	ErrUsage        = errors.New("wrong usage")                                 // flags, arguments, settings
+	ErrUnready      = errors.New("not ready: the configuration cannot be read") // serve; the settings may be mended while it runs
+	ErrAmbiguous    = errors.New("outcome unknown, the answer was lost")        // it may have happened: ask before repeating
+	ErrUnsupported  = errors.New("not supported by this version or plan")       // refused politely
 )
 
 // class is a row of the table: how a kind of failure is answered.
@@ -44,6 +45,7 @@ type class struct {
 
 // classes is searched from the top, so what must win when errors are joined stands first.
 var classes = []class{
+	{ErrUnready, "unready", http.StatusServiceUnavailable, 1, true, "mend the settings; the log names each fault"},
 	{ErrUsage, "usage", http.StatusBadRequest, 2, false, "see --help and docs/configuration.md"},
 	{ErrPartial, "partial", http.StatusOK, 3, false, "the report lists each item with its own error"},
 	{ErrPending, "pending", http.StatusOK, 4, false, "run sync to apply"},
