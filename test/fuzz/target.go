@@ -31,13 +31,18 @@ func (p fuzzed) build(ctx context.Context) (binary string, err error) {
 	return f.Name(), nil
 }
 
+// minimizing is what the fuzzer may spend on making one input smaller. Its own
+// minute would be all the time of a short run, spent on the first interesting
+// input: some targets then try ten inputs instead of ten thousand.
+const minimizing = 100 * time.Millisecond
+
 // run fuzzes one target and returns how many inputs it tried. An error holds
 // what the target printed, and where the failing input is.
 func (p fuzzed) run(ctx context.Context, binary, target string, fuzzTime time.Duration) (execs string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fuzzTime+patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "-test.paniconexit0", "-test.run=^$", "-test.fuzz=^"+target+"$",
-		"-test.fuzztime="+fuzzTime.String(), "-test.parallel=1", "-test.fuzzcachedir="+p.cache)
+		"-test.fuzztime="+fuzzTime.String(), "-test.fuzzminimizetime="+minimizing.String(), "-test.parallel=1", "-test.fuzzcachedir="+p.cache)
 	cmd.Dir = p.dir
 	cmd.WaitDelay = 5 * time.Second // its worker ends when the pipe to it does
 	out, err := cmd.CombinedOutput()
