@@ -303,7 +303,7 @@ func retag(k knowledge, written secret.State, hash string, why Reason) Decision 
 	if !expires.Equal(k.row.expires) {
 		d.patch.Expires = &expires
 	} else if same {
-		return verdict(Unchanged, ReasonSame)
+		d.Verb, d.Reason = Unchanged, ReasonSame
 	}
 	return d
 }

@@ -242,6 +242,25 @@ func TestTagsOfOthersStay(t *testing.T) {
 	})
 }
 
+// TestTagsWithoutRoom: Key Vault takes 15 tags. What does not fit is told, each time, and is no change.
+func TestTagsWithoutRoom(t *testing.T) {
+	scenario(t, func(t *testing.T, r *rig) {
+		m := r.mount(2, func(rule *vaultsync.Rule) { rule.Metadata = strings.Split("abcdefghij", "") })
+		m.put("a", `{"password":"one"}`)
+		m.describe("a", `{"custom_metadata":{"a":"1","b":"1","c":"1","d":"1","e":"1","f":"1","g":"1","h":"1","i":"1","j":"1"}}`)
+		for range 2 {
+			report := r.sync(nil)
+			if len(report.Items) != 1 || strings.Join(report.Items[0].Dropped, "") != "hij" {
+				t.Errorf("want h, i and j dropped: %+v", report.Items)
+			}
+		}
+		r.settled()
+		if n := len(r.copied("a").Tags); n != secret.MaxTags {
+			t.Errorf("%d tags", n)
+		}
+	})
+}
+
 // TestDeletedByAnOperator: a name that somebody deleted is not revived, and is not an error.
 func TestDeletedByAnOperator(t *testing.T) {
 	scenario(t, func(t *testing.T, r *rig) {

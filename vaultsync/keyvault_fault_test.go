@@ -57,9 +57,10 @@ func TestKeyVaultRefuses(t *testing.T) {
 		"a secret that is not what it is": {every(http.MethodPut, answer(200, `{"id":"https://kv1.vault.azure.net/secrets/other/0123","attributes":{"enabled":true,"created":1,"updated":1}}`)), errAny, ""},
 	} {
 		t.Run(strings.ReplaceAll(what, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			onEmulator(t, func(t *testing.T, r *rig) {
 				m := r.mount(2)
-				names := m.estate(30)
+				names := m.estate(26) // more than a page
 				r.sync(nil)
 				for _, path := range []string{"team0/s1", "team1/s11", "team2/s21"} {
 					m.put(path, `{"password":"changed"}`)
@@ -153,6 +154,7 @@ func TestKeyVaultStumbles(t *testing.T) {
 		"reset at a read":                once(http.MethodGet, 2, faults.ResetAfter()),
 	} {
 		t.Run(strings.ReplaceAll(what, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			onEmulator(t, func(t *testing.T, r *rig) {
 				m := r.mount(2)
 				m.estate(30)
@@ -208,6 +210,7 @@ func TestWriteBudget(t *testing.T) {
 func TestKeyVaultThrottles(t *testing.T) {
 	for _, header := range []bool{false, true} {
 		t.Run(fmt.Sprintf("Retry-After_%v", header), func(t *testing.T) {
+			t.Parallel()
 			onEmulator(t, func(t *testing.T, r *rig) {
 				r.store = kvemulator.New(kvemulator.Options{Now: r.now, CreateLimit: 40, RetryAfter: header})
 				r.toKeyVault.next = r.store

@@ -56,7 +56,7 @@ func newRig(t *testing.T, s server) *rig {
 	r.source = r.open(vault.Token(secret.New(s.root)))
 	r.destination = r.openKeyVault()
 	sdk, err := azsecrets.NewClient(keyVaultURL, token("a person"), &azsecrets.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: faults.Transport(r.store)}, Retry: policy.RetryOptions{MaxRetries: -1}},
+		ClientOptions: azcore.ClientOptions{Transport: sdkTransport{faults.Transport(r.store)}, Retry: policy.RetryOptions{MaxRetries: -1}},
 	})
 	r.must(err)
 	r.sdk = sdk
@@ -95,6 +95,14 @@ type token string
 
 func (s token) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	return azcore.AccessToken{Token: string(s), ExpiresOn: time.Now().Add(1000 * time.Hour)}, nil
+}
+
+// sdkTransport gives each call a request of its own: the SDK changes the one it has as soon as the answer is there.
+type sdkTransport struct{ http.RoundTripper }
+
+// Do implements policy.Transporter.
+func (s sdkTransport) Do(req *http.Request) (*http.Response, error) {
+	return s.RoundTrip(req.Clone(req.Context()))
 }
 
 func (r *rig) must(err error) {

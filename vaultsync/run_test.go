@@ -256,6 +256,7 @@ func TestRunCutOff(t *testing.T) {
 			},
 		} {
 			t.Run(fmt.Sprintf("%s_at_%s_%d", how, c.kind, c.at), func(t *testing.T) {
+				t.Parallel()
 				onEmulator(t, func(t *testing.T, r *rig) {
 					names := seed(r)
 					ctx, cancel := context.WithCancel(t.Context())

@@ -56,12 +56,13 @@ func servers() []server {
 
 var realVault = sync.OnceValue(func() *outside { return newOutside(os.Getenv("KEYFERRY_TEST_VAULT_ADDR"), 64) })
 
-// scenario runs a test on each Vault, in a bubble of its own: time passes only where the test says so, or where
+// scenario runs a test on each Vault, at once, in a bubble of its own: time passes only where the test says so, or where
 // everything waits for it.
 func scenario(t *testing.T, run func(t *testing.T, r *rig)) {
 	t.Helper()
 	for _, s := range servers() {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { run(t, newRig(t, s)) })
 		})
 	}
