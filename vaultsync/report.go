@@ -12,14 +12,16 @@ import (
 
 // Report is the outcome of a run. It holds names and paths, never a value.
 type Report struct {
-	Started  time.Time    `json:"started"`
-	Took     string       `json:"took"`
-	Config   string       `json:"config,omitempty"` // hash of the configuration
-	Planned  bool         `json:"planned"`          // nothing was written
-	Complete bool         `json:"complete"`         // false: the run was cut off or could not read everything
-	Missing  []string     `json:"missing,omitempty"`
-	Counts   map[Verb]int `json:"counts"`
-	Items    []Item       `json:"items"` // everything but what is unchanged, by name
+	Started     time.Time    `json:"started"`
+	Took        string       `json:"took"`
+	Destination string       `json:"destination"`
+	Config      string       `json:"config,omitempty"` // hash of the configuration
+	Planned     bool         `json:"planned"`          // nothing was written
+	Complete    bool         `json:"complete"`         // false: the run was cut off or could not read everything
+	Missing     []string     `json:"missing,omitempty"`
+	Held        int          `json:"heldRemovals,omitempty"` // removals that the fuse holds
+	Counts      map[Verb]int `json:"counts"`
+	Items       []Item       `json:"items"` // everything but what is unchanged, by name
 
 	mu   sync.Mutex
 	errs []error
@@ -50,11 +52,16 @@ func (r *Report) add(e Entry, d Decision) {
 	if e.Rival != "" {
 		item.Text += "; so does " + e.Rival
 	}
+	r.item(item)
+}
+
+// item counts a line and keeps it unless nothing moved.
+func (r *Report) item(i Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.Counts[d.Verb]++
-	if d.Verb != Unchanged || len(d.Dropped) > 0 {
-		r.Items = append(r.Items, item)
+	r.Counts[i.Verb]++
+	if i.Verb != Unchanged || len(i.Dropped) > 0 {
+		r.Items = append(r.Items, i)
 	}
 }
 
@@ -74,6 +81,38 @@ func (r *Report) leave(what string) {
 	defer r.mu.Unlock()
 	r.Complete = false
 	r.Missing = append(r.Missing, what)
+}
+
+// short is a copy with at most n items, those first that somebody has to look at.
+func (r *Report) short(n int) *Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	items := slices.Clone(r.Items)
+	if len(items) > n {
+		slices.SortStableFunc(items, func(a, b Item) int { return b.urgency() - a.urgency() })
+		items = items[:n]
+	}
+	return &Report{
+		Started: r.Started, Took: r.Took, Destination: r.Destination, Config: r.Config, Planned: r.Planned,
+		Complete: r.Complete, Missing: r.Missing, Held: r.Held, Counts: r.Counts, Items: items,
+	}
+}
+
+func (i Item) urgency() int {
+	switch i.Verb {
+	case Failed:
+		return 2
+	case Conflict:
+		return 1
+	}
+	return 0
+}
+
+// hold notes that the fuse holds removals.
+func (r *Report) hold(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Held = n
 }
 
 // end notes that a run which ended with the error did not cover its scope, and returns the error.

@@ -53,7 +53,7 @@ func TestBasesCoverWhatRulesSelect(t *testing.T) {
 		for _, in := range c.include {
 			m.rules = append(m.rules, &Rule{Include: in})
 		}
-		if got := m.bases(); !slices.Equal(got, c.want) {
+		if got := m.bases(DefaultDestination); !slices.Equal(got, c.want) {
 			t.Errorf("%q: got %q, want %q", c.include, got, c.want)
 		}
 	}
