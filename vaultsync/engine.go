@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/keyferry/keyferry/alert"
 	"github.com/keyferry/keyferry/secret"
 )
 
@@ -20,7 +22,8 @@ type Options struct {
 	// gives fn ends when the lease is lost.
 	Lock    func(ctx context.Context, name string, fn func(context.Context) error) error
 	Now     func() time.Time
-	Records Records // what runs tell one another; nil: nothing
+	Alerts  alert.Sink // who is told of conflicts, failures and held removals that are new; nil: nobody
+	Records Records    // what runs tell one another; nil: nothing
 	// Rotating reports whether a rotation of the secret is under way: then sync leaves it alone. nil: none ever is.
 	Rotating func(ctx context.Context, name string) (bool, error)
 	HashKey  func() secret.Value   // makes the key of the keyed hash; nil: secret.NewHashKey
@@ -68,6 +71,11 @@ type Scope struct {
 
 func (s Scope) holds(e Entry) bool {
 	return (s.Rule == "" || e.Rule.Name == s.Rule) && strings.HasPrefix(e.Where(), s.Prefix)
+}
+
+// Writes reports whether some rule writes this destination.
+func (e *Engine) Writes() bool {
+	return slices.ContainsFunc(e.Settings.Rules, func(r Rule) bool { return r.destination() == e.Name })
 }
 
 // check refuses a scope that names a rule that does not exist.
@@ -139,8 +147,26 @@ func (e *Engine) sync(ctx context.Context, s Scope, plan *PlanFile) (*Report, er
 	return report, report.end(err)
 }
 
-// once is one run under the lease.
+// once is one run under the lease, with what is kept and told of it.
 func (e *Engine) once(ctx context.Context, s Scope, plan *PlanFile, report *Report) error {
+	last, _ := e.Last(ctx)
+	err := report.end(e.copyAll(ctx, s, plan, report))
+	if e.Alerts != nil {
+		// Whatever ended the run, its context may be over.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
+		defer cancel()
+		for _, a := range alertsOf(report, last, err, e.Now()) {
+			err = errors.Join(err, e.Alerts.Send(ctx, a))
+		}
+	}
+	e.keep(ctx, s, report)
+	return err
+}
+
+// tellTime bounds the alerts of a run.
+const tellTime = 20 * time.Second
+
+func (e *Engine) copyAll(ctx context.Context, s Scope, plan *PlanFile, report *Report) error {
 	hasher, err := e.hasher(ctx)
 	if errors.Is(err, secret.ErrNotFound) {
 		hasher, err = e.makeHasher(ctx)
@@ -148,9 +174,7 @@ func (e *Engine) once(ctx context.Context, s Scope, plan *PlanFile, report *Repo
 	if err != nil {
 		return err
 	}
-	err = report.end(e.run(ctx, s, hasher, plan, report))
-	e.keep(ctx, report)
-	return err
+	return e.run(ctx, s, hasher, plan, report)
 }
 
 func (e *Engine) newReport(planned bool) *Report {

@@ -27,9 +27,9 @@ func (e *Engine) gather(ctx context.Context, s Scope, report *Report) (*gathered
 	g := &gathered{rows: map[string]*row{}, states: map[string]State{}, fields: map[string]Fields{}}
 	ahead := &lookahead{engine: e, scope: s, states: g.states, seen: map[string]bool{}, places: map[string]Entry{}}
 	ahead.group.SetLimit(e.Workers)
-	both, ctx := errgroup.WithContext(ctx)
+	both, listing := errgroup.WithContext(ctx) // ends with the listings, and the reads go on
 	both.Go(func() error {
-		for m, err := range e.Destination.List(ctx) {
+		for m, err := range e.Destination.List(listing) {
 			if err != nil {
 				return fmt.Errorf("list the destination: %w", err)
 			}
@@ -44,7 +44,7 @@ func (e *Engine) gather(ctx context.Context, s Scope, report *Report) (*gathered
 	})
 	both.Go(func() error {
 		var err error
-		g.entries, g.proof, err = e.walk(ctx, report, func(entry Entry) { ahead.entry(ctx, entry) })
+		g.entries, g.proof, err = e.walk(listing, report, func(entry Entry) { ahead.entry(ctx, entry) })
 		if err != nil {
 			return fmt.Errorf("walk the source: %w", err)
 		}

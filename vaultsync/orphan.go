@@ -21,6 +21,9 @@ func (r *run) orphans() []Entry {
 	var out []Entry
 	for _, row := range left {
 		e := r.origin(row)
+		if e.Fault == ReasonUnproven && !r.report.Complete {
+			continue // the part that could not be read is reported as a whole
+		}
 		if r.here(row.path) {
 			e.Fault = ReasonRenamed
 		}

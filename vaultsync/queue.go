@@ -103,7 +103,7 @@ func (e *Engine) Running(ctx context.Context) Progress {
 	return p
 }
 
-// Last is the last report of the destination; secret.ErrNotFound before the first run.
+// Last is the last report about the whole destination; secret.ErrNotFound before the first run.
 func (e *Engine) Last(ctx context.Context) (*Report, error) {
 	if e.Records == nil {
 		return nil, fmt.Errorf("read the last report: %w", secret.ErrNotFound)
@@ -123,14 +123,18 @@ func (e *Engine) Last(ctx context.Context) (*Report, error) {
 const keptItems = 1000
 
 // keep stores the report. That it could not be stored changes nothing about the run.
-func (e *Engine) keep(ctx context.Context, r *Report) {
+func (e *Engine) keep(ctx context.Context, s Scope, r *Report) {
 	if e.Records == nil {
 		return
+	}
+	what := "last"
+	if s.Rule != "" || s.Prefix != "" {
+		what = "last-part" // the last whole one says what is known of the rest
 	}
 	short := r.short(keptItems)
 	data, err := json.Marshal(short)
 	if err == nil && len(data) <= state.MaxRecord {
-		_ = e.replace(ctx, e.key("last"), data)
+		_ = e.replace(ctx, e.key(what), data)
 	}
 	_ = e.Records.Delete(context.WithoutCancel(ctx), e.key("running"), e.etag(ctx, e.key("running")))
 }

@@ -29,14 +29,16 @@ type Report struct {
 
 // Item is one line of a report.
 type Item struct {
-	Verb    Verb     `json:"verb"`
-	Name    string   `json:"name,omitempty"`
-	Source  string   `json:"source"` // mount and path in Vault
-	Rule    string   `json:"rule,omitempty"`
-	Reason  Reason   `json:"reason"`
-	Text    string   `json:"text,omitempty"`
-	Hint    string   `json:"hint,omitempty"`
-	Dropped []string `json:"droppedTags,omitempty"`
+	Verb   Verb   `json:"verb"`
+	Name   string `json:"name,omitempty"`
+	Source string `json:"source"` // mount and path in Vault
+	Rule   string `json:"rule,omitempty"`
+	// Destination is set where a report is about several.
+	Destination string   `json:"destination,omitempty"`
+	Reason      Reason   `json:"reason"`
+	Text        string   `json:"text,omitempty"`
+	Hint        string   `json:"hint,omitempty"`
+	Dropped     []string `json:"droppedTags,omitempty"`
 }
 
 func newReport(now time.Time, planned bool) *Report {
@@ -135,6 +137,37 @@ func (r *Report) close(now time.Time) {
 		return strings.Compare(a.Source, b.Source)
 	})
 	slices.Sort(r.Missing)
+}
+
+// Join makes one report of those of several destinations; one alone stays as it is.
+func Join(reports ...*Report) *Report {
+	if len(reports) == 1 {
+		return reports[0]
+	}
+	all := &Report{Complete: true, Counts: map[Verb]int{}, Items: []Item{}}
+	var took time.Duration
+	for _, r := range reports {
+		if all.Started.IsZero() || r.Started.Before(all.Started) {
+			all.Started = r.Started
+		}
+		if d, err := time.ParseDuration(r.Took); err == nil {
+			took = max(took, d)
+		}
+		all.Config, all.Planned, all.Complete = r.Config, r.Planned, all.Complete && r.Complete
+		all.Held += r.Held
+		for v, n := range r.Counts {
+			all.Counts[v] += n
+		}
+		for _, m := range r.Missing {
+			all.Missing = append(all.Missing, r.Destination+": "+m)
+		}
+		for _, i := range r.Items {
+			i.Destination = r.Destination
+			all.Items = append(all.Items, i)
+		}
+	}
+	all.Took = took.String()
+	return all
 }
 
 // Changes is how many secrets the run wrote, or a plan would.
