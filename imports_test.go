@@ -20,7 +20,7 @@ var layers = []struct {
 	{"secret", nil, "the vocabulary: everybody imports it, so it imports nobody"},
 	{"format", []string{"secret"}, "knows values, not where they come from"},
 	{"state", []string{"secret"}, "keeps records for engines it does not know"},
-	{"alert", []string{"secret"}, "tells what engines it does not know have seen"},
+	{"alert", []string{"secret", "state"}, "tells what engines it does not know have seen, and keeps it until it was taken"},
 	{"vaultsync", []string{"secret", "state", "alert", "format"}, "an engine: adapters implement its ports, and it never sees the other engine"},
 	{"rotation", []string{"secret", "state", "alert", "format"}, "an engine: rotators implement its contract, and it never sees the other engine"},
 	{"rotators", []string{"secret", "rotation", "format"}, "a rotator sees credentials and its target, never the engine's stores"},

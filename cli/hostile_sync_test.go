@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyferry/keyferry/alert"
 	"github.com/keyferry/keyferry/internal/emulator/keyvault"
 )
 
@@ -21,7 +22,8 @@ type syncFailure struct {
 	status int // of the timer's invocation
 	alert  string
 	level  slog.Level
-	force  int // of ForceSync, under the same trouble
+	force  int  // of ForceSync, under the same trouble
+	healed bool // that ForceSync finds nothing left to do
 }
 
 // atKeyVault is trouble on the road to Key Vault, atVault on that to Vault.
@@ -70,7 +72,7 @@ func syncFailures() []syncFailure {
 
 		{name: "Key Vault 404 of a proxy", begin: atKeyVault(on(get, "/secrets", instead(status(404)))), status: 500, alert: syncFailed, level: slog.LevelError, force: 503},
 		{name: "Key Vault 409 deleted, for the hash key", first: true, begin: atKeyVault(on(put, "/secrets/keyferry--", instead(deletedFault))), status: 200, alert: syncFailed, level: slog.LevelError, force: 409},
-		{name: "Key Vault 409 deleted", begin: atKeyVault(on(put, copied, instead(deletedFault))), status: 200, level: slog.LevelWarn, force: 200},
+		{name: "Key Vault 409 deleted", begin: atKeyVault(on(put, copied, instead(deletedFault))), status: 200, alert: conflict, level: slog.LevelWarn, force: 200},
 		{name: "Key Vault 409 being deleted", begin: atKeyVault(on(put, copied, instead(deletingFault))), status: 200, alert: incomplete, level: slog.LevelError, force: 200},
 		{name: "Key Vault 409 being deleted, and over", begin: atKeyVault(times(3, on(put, copied, instead(deletingFault)))), status: 200, level: slog.LevelInfo, force: 200},
 		{name: "Key Vault 409 being recovered", begin: atKeyVault(on(put, copied, instead(recoveringFault))), status: 200, alert: incomplete, level: slog.LevelError, force: 200},
@@ -83,7 +85,7 @@ func syncFailures() []syncFailure {
 		{name: "Key Vault 500 after the commit", begin: atKeyVault(times(1, on(put, copied, after(serverError)))), status: 200, level: slog.LevelInfo, force: 200},
 		{name: "Key Vault reset after the commit of the hash key", first: true, begin: atKeyVault(times(1, on(put, "/secrets/keyferry--", resetAfter))), status: 200, level: slog.LevelInfo, force: 200},
 		{name: "Key Vault reset after the commit, and unreadable since", first: true,
-			begin: atKeyVault(each(on(put, copied, resetAfter), on(get, copied, resetBefore))), status: 200, alert: incomplete, level: slog.LevelError, force: 200},
+			begin: atKeyVault(each(on(put, copied, resetAfter), on(get, copied, resetBefore))), status: 200, alert: incomplete, level: slog.LevelError, force: 200, healed: true},
 	}
 	for _, f := range refused {
 		force := 503
@@ -148,8 +150,13 @@ func (f syncFailure) play(r *rig, steady bool) {
 	time.Sleep(15 * time.Minute)
 	r.listen()
 	r.answers200("next occurrence", r.tick())
-	r.expect("next occurrence", "", slog.LevelInfo)
+	after := ""
+	if (f.alert == syncFailed || f.alert == incomplete) && !f.healed {
+		after = string(alert.SyncRecovered)
+	}
+	r.expect("next occurrence", after, slog.LevelInfo)
 	r.synced(versions)
+	r.listen()
 	r.answers200("one more", r.tick())
 	r.expect("one more", "", slog.LevelInfo)
 	r.synced(versions)

@@ -23,6 +23,7 @@ const (
 	succeeded   = "Keyferry.Rotation.Succeeded"
 	syncFailed  = "Keyferry.Sync.Failed"
 	incomplete  = "Keyferry.Sync.Incomplete"
+	conflict    = "Keyferry.Sync.Conflict"
 )
 
 // scene is a case: something is done to a rig, and what came of it is checked.

@@ -138,7 +138,7 @@ func (r *rig) serve() {
 			return nil, err
 		}
 		return process.compose(conf, outside{
-			azure: &http.Client{Transport: r.azure}, vault: r.hashi, credential: bearer(r.held.bearer), leases: r.store,
+			azure: &http.Client{Transport: r.azure}, vault: r.hashi, credential: bearer(r.held.bearer), store: r.store,
 		}, log, nil)
 	}}
 	r.handler = handler.New(r.functions.triggers(), handler.Options{Log: log})

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,14 +101,15 @@ func (f *functions) rotate(ctx context.Context, e handler.Event) (handler.Answer
 	if err != nil {
 		return handler.Answer{}, err
 	}
-	if reason := e.NotOurs(vaultName(s.config.KeyVault.URL)); reason != "" {
+	v, reason := s.vaultOf(e)
+	if v == nil {
 		return handler.Answer{Outcome: "not-ours", Detail: reason}, nil
 	}
 	cause := rotation.CauseNearExpiry
 	if e.Kind == handler.Expired {
 		cause = rotation.CauseExpired
 	}
-	done, err := s.rotation.Rotate(ctx, rotation.Request{Name: e.Name, Version: e.Version, Cause: cause})
+	done, err := v.rotation.Rotate(ctx, rotation.Request{Name: e.Name, Version: e.Version, Cause: cause})
 	if err != nil {
 		return handler.Answer{}, err
 	}
@@ -115,6 +117,17 @@ func (f *functions) rotate(ctx context.Context, e handler.Event) (handler.Answer
 		f.log.WarnContext(ctx, "alert not delivered", "error", done.Unannounced.Error())
 	}
 	return handler.Answer{Outcome: string(done.Verdict), Detail: string(done.Reason) + ": " + done.Text}, nil
+}
+
+// vaultOf is the Key Vault an event is about; nil and a reason when it is none of ours.
+func (s *system) vaultOf(e handler.Event) (*keyVault, string) {
+	var reason string
+	for _, v := range s.vaults {
+		if reason = e.NotOurs(vaultName(v.url)); reason == "" {
+			return v, ""
+		}
+	}
+	return nil, reason
 }
 
 // syncFromVault is the timer's run. While another run is at work there is nothing to do.
@@ -126,36 +139,63 @@ func (f *functions) syncFromVault(ctx context.Context, _ handler.Timer) (handler
 	if len(s.config.Sync.Rules) == 0 {
 		return handler.Answer{Outcome: "no-rules", Detail: "no sync rules are configured"}, nil
 	}
-	report, err := s.sync.Sync(ctx, vaultsync.Scope{})
+	if err := s.drain(ctx); err != nil {
+		f.log.WarnContext(ctx, "alerts not delivered", "error", err.Error())
+	}
+	vaults, err := s.choose("")
+	if err != nil {
+		return handler.Answer{}, err
+	}
+	var held atomic.Bool
+	report, err := onEach(ctx, vaults, func(ctx context.Context, v *keyVault) (*vaultsync.Report, error) {
+		report, err := v.sync.Sync(ctx, vaultsync.Scope{})
+		if errors.Is(err, secret.ErrLeaseHeld) {
+			held.Store(true)
+			err = nil
+		}
+		return report, err
+	})
 	f.logReport(ctx, report)
 	switch {
-	case errors.Is(err, secret.ErrLeaseHeld):
-		return handler.Answer{Outcome: "lease-held", Detail: "another run is at work"}, nil
 	case errors.Is(err, secret.ErrPaused):
 		return handler.Answer{Outcome: "paused"}, nil
 	case err != nil && !errors.Is(err, secret.ErrPartial):
-		f.tell(ctx, s, alert.SyncFailed, err)
 		return handler.Answer{}, err
-	case err != nil:
-		f.tell(ctx, s, alert.SyncIncomplete, err)
+	case held.Load() && report.Total() == 0:
+		return handler.Answer{Outcome: "lease-held", Detail: "another run is at work"}, nil
 	}
 	return handler.Answer{Outcome: outcome(report), Detail: counts(report)}, nil
 }
 
+// forced is the body of ForceSync.
+type forced struct {
+	vaultsync.Scope
+	Destination string `json:"destination"` // only this Key Vault; empty: all
+}
+
 // forceSync runs a sync of a part or of everything and answers with the report.
-func (f *functions) forceSync(ctx context.Context, scope vaultsync.Scope) (handler.Answer, error) {
+func (f *functions) forceSync(ctx context.Context, q forced) (handler.Answer, error) {
 	s, err := f.system(ctx)
 	if err != nil {
 		return handler.Answer{}, err
 	}
-	report, err := s.sync.Sync(ctx, scope)
+	vaults, err := s.choose(q.Destination)
+	if err != nil {
+		return handler.Answer{}, err
+	}
+	report, err := onEach(ctx, vaults, func(ctx context.Context, v *keyVault) (*vaultsync.Report, error) {
+		return v.sync.Sync(ctx, q.Scope)
+	})
 	f.logReport(ctx, report)
 	var held *state.HeldError
 	switch {
 	case errors.As(err, &held):
 		return handler.Answer{
-			Pending: true, Outcome: "lease-held", Detail: "another run is at work; ask again when it is done",
-			Body: map[string]any{"outcome": "lease-held", "holder": held.Holder, "since": held.Since.UTC().Format(time.RFC3339)},
+			Pending: true, Outcome: "lease-held", Detail: "another run is at work; this one is kept and run next",
+			Body: map[string]any{
+				"outcome": "lease-held", "holder": held.Holder, "since": held.Since.UTC().Format(time.RFC3339),
+				"progress": vaults[0].sync.Running(ctx), "report": report,
+			},
 		}, nil
 	case report.Total() == 0 && err != nil && !errors.Is(err, secret.ErrPartial):
 		return handler.Answer{}, err
@@ -175,17 +215,6 @@ func (f *functions) malformed(ctx context.Context, function, reason string) {
 		Type: alert.EventUndecodable, Subject: function, Time: time.Now(), Dedup: "malformed/" + function + "/" + reason + "/" + hour(time.Now()),
 		Level: alert.Warning, Text: "an event could not be read: " + reason,
 		Hint: "look at the Event Grid subscription: it should carry Key Vault secret events only",
-	}
-	if err := s.alerts.Send(ctx, a); err != nil {
-		f.log.WarnContext(ctx, "alert not delivered", "error", err.Error())
-	}
-}
-
-// tell raises an alert about a run. It is not tried again: the next run tells again.
-func (f *functions) tell(ctx context.Context, s *system, kind alert.Type, what error) {
-	a := alert.Alert{
-		Type: kind, Subject: vaultName(s.config.KeyVault.URL), Time: time.Now(), Level: alert.Error,
-		Dedup: string(kind) + "/" + hour(time.Now()), Text: what.Error(), Hint: secret.Hint(what),
 	}
 	if err := s.alerts.Send(ctx, a); err != nil {
 		f.log.WarnContext(ctx, "alert not delivered", "error", err.Error())

@@ -17,34 +17,58 @@ import (
 )
 
 func (p Process) sync() *cobra.Command {
-	return p.copying(&cobra.Command{
+	var file string
+	c := &cobra.Command{
 		Use:   "sync",
 		Short: "Copy what changed in Vault to Key Vault",
 		Long: `Copies what changed in Vault to Key Vault, and says for every secret what was
-done and why. A run that is cut off is simply run again.`,
+done and why. A run that is cut off is simply run again.
+
+With --plan it does exactly what that plan says; what moved since is said and
+left alone.`,
 		Example: `  keyferry sync --config keyferry.yaml
   keyferry sync --rule webapp --prefix secret/webapp/prod
-  keyferry sync --full --output json     # compare every value on both sides`,
-	}, (*vaultsync.Engine).Sync)
+  keyferry sync --full --output json     # compare every value on both sides
+  keyferry sync --plan plan.json
+  keyferry sync --allow-removals 40      # release the fuse for this run`,
+	}
+	p.copying(c, func(ctx context.Context, v *keyVault, s vaultsync.Scope) (*vaultsync.Report, error) {
+		if file == "" {
+			return v.sync.Sync(ctx, s)
+		}
+		plan, err := readPlan(file)
+		if err != nil {
+			return nil, err
+		}
+		return v.sync.Apply(ctx, plan)
+	})
+	c.Flags().StringVar(&file, "plan", "", "do exactly what this plan says, made by plan --out")
+	return c
 }
 
 // copying is what plan and sync share: the flags, the report, the exit code.
-func (p Process) copying(c *cobra.Command, run func(*vaultsync.Engine, context.Context, vaultsync.Scope) (*vaultsync.Report, error)) *cobra.Command {
+func (p Process) copying(c *cobra.Command, run func(context.Context, *keyVault, vaultsync.Scope) (*vaultsync.Report, error)) {
 	var scope vaultsync.Scope
+	flags := c.Flags()
+	flags.StringVar(&scope.Rule, "rule", "", "only secrets of this rule")
+	flags.StringVar(&scope.Prefix, "prefix", "", "only secrets whose mount and path begin so, as in secret/webapp/")
+	flags.BoolVar(&scope.Full, "full", false, "trust no fingerprint: compare every value on both sides")
+	flags.IntVar(&scope.AllowRemovals, "allow-removals", 0, "release the fuse for up to so many removals")
+	p.reporting(c, func(s *system) error { return checkRule(s.config.Sync.Rules, scope.Rule) },
+		func(ctx context.Context, v *keyVault) (*vaultsync.Report, error) { return run(ctx, v, scope) })
+}
+
+// reporting is what commands share that work on every Key Vault and print a report.
+func (p Process) reporting(c *cobra.Command, check func(*system) error, run func(context.Context, *keyVault) (*vaultsync.Report, error)) {
 	configuration := configFlag(c)
 	format := output(c)
-	c.Flags().StringVar(&scope.Rule, "rule", "", "only secrets of this rule")
-	c.Flags().StringVar(&scope.Prefix, "prefix", "", "only secrets whose mount and path begin so, as in secret/webapp/")
-	c.Flags().BoolVar(&scope.Full, "full", false, "trust no fingerprint: compare every value on both sides")
+	destination := c.Flags().String("destination", "", "only this Key Vault, by its name in the configuration")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := checkOutput(*format); err != nil {
 			return err
 		}
 		conf, err := p.configure(c.Context(), *configuration)
 		if err != nil {
-			return err
-		}
-		if err := checkRule(conf.Sync.Rules, scope.Rule); err != nil {
 			return err
 		}
 		bar := newBar(p.Stderr)
@@ -55,7 +79,14 @@ func (p Process) copying(c *cobra.Command, run func(*vaultsync.Engine, context.C
 		case err != nil:
 			return err
 		}
-		report, err := run(s.sync, c.Context(), scope)
+		if err := check(s); err != nil {
+			return err
+		}
+		vaults, err := s.choose(*destination)
+		if err != nil {
+			return err
+		}
+		report, err := onEach(c.Context(), vaults, run)
 		bar.clear()
 		if err != nil && report.Total() == 0 && !errors.Is(err, secret.ErrPartial) {
 			return err
@@ -68,7 +99,34 @@ func (p Process) copying(c *cobra.Command, run func(*vaultsync.Engine, context.C
 		}
 		return err
 	}
-	return c
+}
+
+// choose is the Key Vault of that name, or all that some rule writes.
+func (s *system) choose(name string) ([]*keyVault, error) {
+	var all []*keyVault
+	var names []string
+	for _, v := range s.vaults {
+		if v.name == name || name == "" && v.sync.Writes() {
+			all = append(all, v)
+		}
+		names = append(names, v.name)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w: --destination %q is not configured, the Key Vaults are %s", secret.ErrUsage, name, strings.Join(names, ", "))
+	}
+	return all, nil
+}
+
+// onEach works on several Key Vaults at once, since each has its own budget, and joins their reports.
+func onEach(ctx context.Context, vaults []*keyVault, run func(context.Context, *keyVault) (*vaultsync.Report, error)) (*vaultsync.Report, error) {
+	reports, errs := make([]*vaultsync.Report, len(vaults)), make([]error, len(vaults))
+	var all sync.WaitGroup
+	for i, v := range vaults {
+		all.Go(func() { reports[i], errs[i] = run(ctx, v) })
+	}
+	all.Wait()
+	reports = slices.DeleteFunc(reports, func(r *vaultsync.Report) bool { return r == nil })
+	return vaultsync.Join(reports...), errors.Join(errs...)
 }
 
 // checkRule refuses a run that could select nothing.

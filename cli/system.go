@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -10,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,10 +35,25 @@ import (
 
 // system is everything a command works with, built from one configuration. Building it makes no call.
 type system struct {
-	config   config.Config
+	config config.Config
+	vaults []*keyVault // the one called "keyvault" first, then by name
+	alerts alert.Sink
+	drain  func(context.Context) error // sends the alerts that could not be delivered
+}
+
+// keyVault is one Azure Key Vault with the two engines that work on it.
+type keyVault struct {
+	name     string // as rules say it
+	url      string
 	sync     *vaultsync.Engine
 	rotation *rotation.Engine
-	alerts   alert.Sink
+}
+
+// store keeps leases and records. state.Blob and state.Memory are stores.
+type store interface {
+	state.Leaser
+	vaultsync.Records
+	List(ctx context.Context, prefix string) ([]string, error)
 }
 
 // outside is the part of the world that the configuration points at.
@@ -43,7 +61,7 @@ type outside struct {
 	azure      *http.Client      // Key Vault and those who get the alerts
 	vault      http.RoundTripper // HashiCorp Vault; nil: the adapter's own
 	credential azcore.TokenCredential
-	leases     state.Leaser
+	store      store
 }
 
 // build composes the system. log gets the alerts, progress the sync's advance.
@@ -56,7 +74,7 @@ func (p Process) build(c config.Config, log *slog.Logger, progress func(done, to
 	if out.credential, err = keyvault.NewCredential(keyvault.CredentialOptions{Identity: c.KeyVault.Identity, ClientID: c.KeyVault.ClientID}); err != nil {
 		return nil, err
 	}
-	if out.leases, err = leaser(c.State, out.credential); err != nil {
+	if out.store, err = openStore(c.State, out.credential); err != nil {
 		return nil, err
 	}
 	return p.compose(c, out, log, progress)
@@ -64,36 +82,68 @@ func (p Process) build(c config.Config, log *slog.Logger, progress func(done, to
 
 // compose joins the engines to the outside.
 func (p Process) compose(c config.Config, out outside, log *slog.Logger, progress func(done, total int)) (*system, error) {
-	keys, err := keyvault.New(keyvault.Options{
-		URL: c.KeyVault.URL, Credential: out.credential, Transport: out.azure.Transport,
-		DisableChallengeCheck: config.Loopback(c.KeyVault.URL),
-	})
+	told, err := sinks(c.Alerts, log, out.azure, out.credential)
 	if err != nil {
 		return nil, err
 	}
-	s := &system{config: c}
-	if s.alerts, err = sinks(c.Alerts, log, out.azure, out.credential); err != nil {
+	outbox := alert.Outbox{Sink: told, Records: out.store, List: out.store.List}
+	s := &system{config: c, alerts: outbox, drain: outbox.Drain}
+	sources, err := openSources(c, out)
+	if err != nil {
 		return nil, err
 	}
-	lock := locker(out.leases, vaultHost(c.KeyVault.URL))
+	for _, name := range append([]string{vaultsync.DefaultDestination}, slices.Sorted(maps.Keys(c.KeyVaults))...) {
+		v := &keyVault{name: name, url: cmp.Or(c.KeyVaults[name], c.KeyVault.URL)}
+		if err := p.engines(v, c, out, told, outbox, sources, progress); err != nil {
+			return nil, err
+		}
+		s.vaults = append(s.vaults, v)
+	}
+	return s, nil
+}
+
+// engines builds the two engines of a Key Vault, which share its client and so its write budget. A sync's alerts go
+// through the outbox; rotation is told whether an alert was taken, and keeps the event until it was.
+func (p Process) engines(v *keyVault, c config.Config, out outside, told, outbox alert.Sink, sources map[string]vaultsync.Source, progress func(done, total int)) error {
+	keys, err := keyvault.New(keyvault.Options{
+		URL: v.url, Credential: out.credential, Transport: out.azure.Transport, DisableChallengeCheck: config.Loopback(v.url),
+	})
+	if err != nil {
+		return err
+	}
+	lock := locker(out.store, vaultHost(v.url))
+	if v.sync, err = vaultsync.New(vaultsync.Options{
+		Name: v.name, Settings: c.Sync, Sources: sources, Destination: keys, Lock: lock, Now: time.Now, Config: c.Hash,
+		Records: out.store, Alerts: outbox, Progress: progress,
+	}); err != nil {
+		return err
+	}
+	v.rotation, err = rotation.New(rotation.Options{
+		Secrets: keys, Lock: lock, Alerts: told, Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
+		Deps: rotation.Deps{HTTP: out.azure, Azure: out.credential, Dial: (&net.Dialer{}).DialContext, Now: time.Now},
+	})
+	return err
+}
+
+// openSources builds a client for every source that a rule reads.
+func openSources(c config.Config, out outside) (map[string]vaultsync.Source, error) {
 	sources := map[string]vaultsync.Source{}
-	if len(c.Sync.Rules) > 0 {
-		source, err := source(c.Vault, out)
+	for _, r := range c.Sync.Rules {
+		name := cmp.Or(r.Source, vaultsync.DefaultSource)
+		if sources[name] != nil {
+			continue
+		}
+		v := c.Vault
+		if name != vaultsync.DefaultSource {
+			v = c.Sources[name]
+		}
+		source, err := source(v, out)
 		if err != nil {
 			return nil, err
 		}
-		sources[vaultsync.DefaultSource] = source
+		sources[name] = source
 	}
-	if s.sync, err = vaultsync.New(vaultsync.Options{
-		Settings: c.Sync, Sources: sources, Destination: keys, Lock: lock, Now: time.Now, Config: c.Hash, Progress: progress,
-	}); err != nil {
-		return nil, err
-	}
-	s.rotation, err = rotation.New(rotation.Options{
-		Secrets: keys, Lock: lock, Alerts: s.alerts, Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
-		Deps: rotation.Deps{HTTP: out.azure, Azure: out.credential, Dial: (&net.Dialer{}).DialContext, Now: time.Now},
-	})
-	return s, err
+	return sources, nil
 }
 
 // source builds the client of HashiCorp Vault with the log-in that is configured.
@@ -125,8 +175,8 @@ func source(v config.Vault, out outside) (*vault.Client, error) {
 	return vault.New(vault.Options{Address: v.Address, Namespace: v.Namespace, CACert: pem, Auth: auth, Transport: out.vault})
 }
 
-// leaser opens the store of leases.
-func leaser(s config.State, credential azcore.TokenCredential) (state.Leaser, error) {
+// openStore opens the store of leases and records.
+func openStore(s config.State, credential azcore.TokenCredential) (store, error) {
 	if s.URL == config.MemoryState {
 		return state.NewMemory(time.Now), nil
 	}

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"regexp"
@@ -18,13 +20,16 @@ import (
 
 // Config is everything Keyferry is told.
 type Config struct {
-	Vault    Vault
-	KeyVault KeyVault
-	State    State
-	Alerts   Alerts
-	Sync     vaultsync.Settings
-	Rotation rotation.Settings
-	Hash     string // of the file, stands in every report
+	Vault    Vault            // the source called "vault"
+	Sources  map[string]Vault // further sources by name
+	KeyVault KeyVault         // the destination called "keyvault", and where rotation is at home
+	// KeyVaults are further destinations by name. They are reached by the same identity.
+	KeyVaults map[string]string // URL
+	State     State
+	Alerts    Alerts
+	Sync      vaultsync.Settings
+	Rotation  rotation.Settings
+	Hash      string // of the file, stands in every report
 }
 
 // Vault says which HashiCorp Vault is read and how to log in.
@@ -84,9 +89,7 @@ func (c Config) Validate() error {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("%w: %s", secret.ErrUsage, fmt.Sprintf(format, args...)))
 	}
-	if len(c.Sync.Rules) > 0 {
-		c.Vault.validate(fault)
-	}
+	c.validateEnds(fault)
 	if err := httpsURL(c.KeyVault.URL, noPath); err != nil {
 		fault("keyVault.url (KEYFERRY_KEYVAULT_URL) %v, for example https://kv-webapp-prod.vault.azure.net", err)
 	}
@@ -125,7 +128,42 @@ func (s State) validate(keyVaultURL string, fault func(string, ...any)) {
 	}
 }
 
-func (v Vault) validate(fault func(string, ...any)) {
+// validateEnds checks the sources and destinations that rules name, and that they name none that is not there.
+func (c Config) validateEnds(fault func(string, ...any)) {
+	read := map[string]bool{}
+	for _, r := range c.Sync.Rules {
+		source, destination := cmp.Or(r.Source, vaultsync.DefaultSource), cmp.Or(r.Destination, vaultsync.DefaultDestination)
+		read[source] = true
+		if _, ok := c.Sources[source]; !ok && source != vaultsync.DefaultSource {
+			fault("sync rule %q reads source %q, which is not under sources", r.Name, source)
+		}
+		if _, ok := c.KeyVaults[destination]; !ok && destination != vaultsync.DefaultDestination {
+			fault("sync rule %q writes destination %q, which is not under keyVaults", r.Name, destination)
+		}
+	}
+	if read[vaultsync.DefaultSource] {
+		c.Vault.validate("vault", fault)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		if !endName.MatchString(name) || name == vaultsync.DefaultSource {
+			fault("sources: %q is not a name of lower-case letters, digits and hyphens, other than vault", name)
+		}
+		c.Sources[name].validate("sources."+name, fault)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.KeyVaults)) {
+		if !endName.MatchString(name) || name == vaultsync.DefaultDestination {
+			fault("keyVaults: %q is not a name of lower-case letters, digits and hyphens, other than keyvault", name)
+		}
+		if err := httpsURL(c.KeyVaults[name], noPath); err != nil {
+			fault("keyVaults.%s %v", name, err)
+		}
+	}
+}
+
+var endName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+
+func (v Vault) validate(at string, report func(string, ...any)) {
+	fault := func(format string, args ...any) { report(strings.Replace(format, "vault", at, 1), args...) }
 	u, err := url.Parse(v.Address)
 	switch {
 	case v.Address == "":

@@ -11,23 +11,15 @@ import (
 
 // file is keyferry.yaml. Unknown keys are refused.
 type file struct {
-	Vault struct {
-		Address   string `yaml:"address"`
-		Namespace string `yaml:"namespace"`
-		CACert    string `yaml:"caCert"`
-		Auth      struct {
-			Method   string `yaml:"method"`
-			Mount    string `yaml:"mount"`
-			Role     string `yaml:"role"`
-			Audience string `yaml:"audience"`
-		} `yaml:"auth"`
-	} `yaml:"vault"`
+	Vault    vaultSource            `yaml:"vault"`
+	Sources  map[string]vaultSource `yaml:"sources"`
 	KeyVault struct {
 		URL      string `yaml:"url"`
 		Identity string `yaml:"identity"`
 		CACert   string `yaml:"caCert"`
 	} `yaml:"keyVault"`
-	State struct {
+	KeyVaults map[string]string `yaml:"keyVaults"`
+	State     struct {
 		URL string `yaml:"url"`
 	} `yaml:"state"`
 	Alerts struct {
@@ -36,6 +28,10 @@ type file struct {
 	Sync struct {
 		Paused bool   `yaml:"paused"`
 		Rules  []rule `yaml:"rules"`
+		Limits struct {
+			Removals     int     `yaml:"removals"`
+			RemovalShare float64 `yaml:"removalShare"`
+		} `yaml:"limits"`
 	} `yaml:"sync"`
 	Rotation struct {
 		Paused       bool     `yaml:"paused"`
@@ -46,15 +42,41 @@ type file struct {
 	} `yaml:"rotation"`
 }
 
+// vaultSource is how one HashiCorp Vault is reached.
+type vaultSource struct {
+	Address   string `yaml:"address"`
+	Namespace string `yaml:"namespace"`
+	CACert    string `yaml:"caCert"`
+	Auth      struct {
+		Method   string `yaml:"method"`
+		Mount    string `yaml:"mount"`
+		Role     string `yaml:"role"`
+		Audience string `yaml:"audience"`
+	} `yaml:"auth"`
+}
+
+func (v vaultSource) domain() Vault {
+	return Vault{
+		Address: v.Address, Namespace: v.Namespace, CACert: v.CACert,
+		Auth: Auth{Method: v.Auth.Method, Mount: v.Auth.Mount, Role: v.Auth.Role, Audience: v.Auth.Audience},
+	}
+}
+
 type rule struct {
 	Name        string            `yaml:"name"`
 	Source      string            `yaml:"source"`
+	Destination string            `yaml:"destination"`
 	Mount       string            `yaml:"mount"`
 	Include     []string          `yaml:"include"`
 	Exclude     []string          `yaml:"exclude"`
 	As          string            `yaml:"as"`
+	NameAs      string            `yaml:"nameAs"`
 	Map         map[string]string `yaml:"map"`
 	OnCollision string            `yaml:"onCollision"`
+	OnConflict  string            `yaml:"onConflict"`
+	OnDelete    string            `yaml:"onDelete"`
+	OnRemoved   string            `yaml:"onDestinationRemoved"`
+	Adopt       bool              `yaml:"adopt"`
 	Expiry      *duration         `yaml:"expiry"`
 	Metadata    []string          `yaml:"metadata"`
 	PEM         bool              `yaml:"pem"`
@@ -80,17 +102,15 @@ func parse(b []byte) (Config, error) {
 		return Config{}, err
 	}
 	c := Config{
-		Vault: Vault{
-			Address: f.Vault.Address, Namespace: f.Vault.Namespace, CACert: f.Vault.CACert,
-			Auth: Auth{
-				Method: f.Vault.Auth.Method, Mount: f.Vault.Auth.Mount, Role: f.Vault.Auth.Role,
-				Audience: f.Vault.Auth.Audience,
-			},
+		Vault:     f.Vault.domain(),
+		KeyVaults: f.KeyVaults,
+		KeyVault:  KeyVault{URL: f.KeyVault.URL, Identity: f.KeyVault.Identity, CACert: f.KeyVault.CACert},
+		State:     State{URL: f.State.URL},
+		Alerts:    Alerts{Topic: f.Alerts.Topic},
+		Sync: vaultsync.Settings{
+			Paused: f.Sync.Paused,
+			Limits: vaultsync.Limits{Removals: f.Sync.Limits.Removals, RemovalShare: f.Sync.Limits.RemovalShare},
 		},
-		KeyVault: KeyVault{URL: f.KeyVault.URL, Identity: f.KeyVault.Identity, CACert: f.KeyVault.CACert},
-		State:    State{URL: f.State.URL},
-		Alerts:   Alerts{Topic: f.Alerts.Topic},
-		Sync:     vaultsync.Settings{Paused: f.Sync.Paused},
 		Rotation: rotation.Settings{
 			Paused:       f.Rotation.Paused,
 			Validity:     time.Duration(f.Rotation.Validity),
@@ -98,6 +118,12 @@ func parse(b []byte) (Config, error) {
 			MinAge:       time.Duration(f.Rotation.MinAge),
 		},
 		Hash: hashOf(b),
+	}
+	for name, v := range f.Sources {
+		if c.Sources == nil {
+			c.Sources = map[string]Vault{}
+		}
+		c.Sources[name] = v.domain()
 	}
 	for i, r := range f.Sync.Rules {
 		if r.Rotation.Validity%day != 0 {
@@ -113,21 +139,27 @@ func parse(b []byte) (Config, error) {
 	return c, nil
 }
 
-// domain is the rule as the sync knows it.
+// domain is the rule as the sync knows it. The words that say what happens anyway are the empty ones there.
 func (r rule) domain() vaultsync.Rule {
-	out := vaultsync.Rule{
-		Name: r.Name, Source: r.Source, Mount: r.Mount, Include: r.Include, Exclude: r.Exclude,
-		Map: r.Map, Metadata: r.Metadata, PEM: r.PEM, Expiry: (*time.Duration)(r.Expiry),
+	return vaultsync.Rule{
+		Name: r.Name, Source: r.Source, Destination: r.Destination, Mount: r.Mount, Include: r.Include, Exclude: r.Exclude,
+		As: vaultsync.Shape(unless(r.As, "auto")), NameAs: r.NameAs, Map: r.Map,
+		OnCollision:          vaultsync.Collision(unless(r.OnCollision, "refuse")),
+		OnConflict:           vaultsync.OnConflict(unless(r.OnConflict, "report")),
+		OnDelete:             vaultsync.OnDelete(unless(r.OnDelete, "keep")),
+		OnDestinationRemoved: vaultsync.OnRemoved(unless(r.OnRemoved, "report")),
+		Adopt:                r.Adopt, Metadata: r.Metadata, PEM: r.PEM, Expiry: (*time.Duration)(r.Expiry),
 		Rotation: vaultsync.Rotation{
 			Type: r.Rotation.Type, Target: r.Rotation.Target,
 			Days: int(r.Rotation.Validity / day),
 		},
 	}
-	if r.As != "auto" {
-		out.As = vaultsync.Shape(r.As)
+}
+
+// unless is the word, or nothing for the one that is meant when nothing is said.
+func unless(word, usual string) string {
+	if word == usual {
+		return ""
 	}
-	if r.OnCollision != "refuse" {
-		out.OnCollision = vaultsync.Collision(r.OnCollision)
-	}
-	return out
+	return word
 }

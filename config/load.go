@@ -34,6 +34,10 @@ func Load(file []byte, lookup func(string) (string, bool)) (Config, error) {
 	if !c.Vault.Auth.Token.IsZero() { // a setting, so it wins over the method of the file
 		c.Vault.Auth.Method = "token"
 	}
+	for name, v := range c.Sources { // credentials are app settings, and there is one set of them
+		v.Auth.RoleID, v.Auth.SecretID, v.Auth.Token = c.Vault.Auth.RoleID, c.Vault.Auth.SecretID, c.Vault.Auth.Token
+		c.Sources[name] = v
+	}
 	if err := c.Validate(); err != nil {
 		faults = append(faults, err)
 	}

@@ -25,6 +25,7 @@ const (
 	TagRotationTarget = "rotation-target" // chooses among the targets that list the secret
 	TagRotationState  = "rotation-state"  // RotationState: the rotation that made this version
 	TagRotationDays   = "rotation-validity-days"
+	TagRemoved        = "removed-by-sync" // day on which sync disabled or deleted it, 2006-01-02
 )
 
 // Who may change a secret: sync copies from Vault, or Key Vault is its home.
@@ -37,6 +38,7 @@ const (
 var ownTags = []string{
 	TagMigratedFrom, TagVaultPath, TagVaultField, TagVaultVersion, TagVaultState, TagVaultHash, TagMigrationDate,
 	TagAuthority, TagRotationType, TagRotationTarget, TagRotationState, TagRotationDays,
+	TagRemoved,
 }
 
 // OwnTags returns the names of Keyferry's tags in their order of precedence.
@@ -61,6 +63,18 @@ func EncodePath(mount, path, key string) string {
 		s += "#" + escape(key)
 	}
 	return Shorten(s, MaxTagValue)
+}
+
+// DecodePath takes a vault-path tag apart: "<mount>/<path>", and the key or "". ok is false for a tag that was cut, or
+// that no EncodePath made.
+func DecodePath(tag string) (path, key string, ok bool) {
+	if len(tag) == MaxTagValue && tag[len(tag)-17] == '~' {
+		return "", "", false
+	}
+	place, key, _ := strings.Cut(tag, "#")
+	unescape := strings.NewReplacer("%23", "#", "%25", "%").Replace
+	path, key = unescape(place), unescape(key)
+	return path, key, EncodePath(path[:max(0, strings.IndexByte(path, '/'))], path[strings.IndexByte(path, '/')+1:], key) == tag
 }
 
 // Shorten returns s, or when it has more than limit bytes its beginning, cut between characters, and a hash of the

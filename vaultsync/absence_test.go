@@ -91,7 +91,7 @@ func TestVaultGone(t *testing.T) {
 				}
 				before := r.snapshot()
 				r.toVault.meet(from(c.kind, c.n, c.meet))
-				report, err := r.engine().Plan(t.Context(), vaultsync.Scope{})
+				report, _, err := r.engine().Plan(t.Context(), vaultsync.Scope{})
 				r.ended(err, c.want)
 				if report.Complete {
 					t.Error("the plan says it is complete")

@@ -4,28 +4,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/state"
 )
 
-// stepTime is what one write may take. None starts unless the lease and the deadline outlast it.
-const stepTime = 10 * time.Second
+// may reports whether a write may start: the lease and the deadline must outlast it.
+func (r *run) may(ctx context.Context, e Entry, d Decision) error {
+	if err := state.Outlasts(ctx, stepTime); err != nil {
+		return fmt.Errorf("%s %q: %w", d.Verb, e.Name, err)
+	}
+	return nil
+}
 
 // apply does what was decided and returns the decision, changed where the destination had the last word.
-func (e *Engine) apply(ctx context.Context, entry Entry, d Decision) (Decision, error) {
-	if d.Verb.changes() {
-		if err := state.Outlasts(ctx, stepTime); err != nil {
-			return d, fmt.Errorf("%s %q: %w", d.Verb, entry.Name, err)
+func (r *run) apply(ctx context.Context, e Entry, d Decision) (Decision, error) {
+	if !d.Verb.changes() {
+		return d, nil
+	}
+	if e.Rule.Rotation.Type != "" && r.Rotating != nil {
+		busy, err := r.Rotating(ctx, e.Name)
+		if err != nil {
+			return d, fmt.Errorf("look for a rotation of %q: %w", e.Name, err)
 		}
+		if busy {
+			return verdict(Skip, ReasonRotating), nil
+		}
+	}
+	if err := r.may(ctx, e, d); err != nil {
+		return d, err
 	}
 	var err error
 	switch d.Verb {
 	case Create, Update:
-		_, err = e.Destination.Set(ctx, entry.Name, d.draft)
-	case Retag:
-		_, err = e.Destination.Update(ctx, entry.Name, d.patch)
+		_, err = r.Destination.Set(ctx, e.Name, d.draft)
+	case Recover:
+		if err = r.Destination.Recover(ctx, e.Name); err == nil {
+			_, err = r.Destination.Set(ctx, e.Name, d.draft)
+		}
+	default:
+		_, err = r.Destination.Update(ctx, e.Name, d.patch)
 	}
 	switch {
 	case err == nil:
@@ -35,5 +53,5 @@ func (e *Engine) apply(ctx context.Context, entry Entry, d Decision) (Decision, 
 	case errors.Is(err, secret.ErrManaged):
 		return verdict(Skip, ReasonManaged), nil
 	}
-	return d, fmt.Errorf("%s %q: %w", d.Verb, entry.Name, err)
+	return d, fmt.Errorf("%s %q: %w", d.Verb, e.Name, err)
 }

@@ -54,8 +54,7 @@ func TestCollisionsAreRefused(t *testing.T) {
 	}
 }
 
-// TestHolderKeepsItsName: who had the name first stays in sync; the newcomer is refused until the holder is gone and
-// somebody frees the name.
+// TestHolderKeepsItsName: who had the name first stays in sync; the newcomer is refused until the holder is proven gone.
 func TestHolderKeepsItsName(t *testing.T) {
 	scenario(t, func(t *testing.T, r *rig) {
 		m := r.mount(2)
@@ -66,8 +65,8 @@ func TestHolderKeepsItsName(t *testing.T) {
 		r.wants(r.sync(nil), "conflict a-b name-collision", "update a-b source-changed")
 		r.holds("a-b", "two", 2)
 		m.wipe("a/b")
-		r.wants(r.sync(nil), "conflict a-b other-path")
-		r.holds("a-b", "two", 2)
+		r.wants(r.sync(nil), "update a-b source-changed")
+		r.holds("a-b", "newcomer", 3)
 	})
 }
 
@@ -99,7 +98,8 @@ func TestSuffixOnCollision(t *testing.T) {
 		m.wipe("a/b")
 		m.wipe("a_b")
 		m.put("a-b", `{"password":"changed"}`)
-		r.wants(r.sync(nil), "update "+names[m.path+"/a-b"]+" source-changed")
+		r.wants(r.sync(nil), "skip a-b source-deleted", "skip "+names[m.path+"/a_b"]+" source-deleted",
+			"update "+names[m.path+"/a-b"]+" source-changed")
 		r.holds(names[m.path+"/a-b"], "changed", 2)
 		r.holds("a-b", "held", 1)
 		r.settled()

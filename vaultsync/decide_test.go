@@ -53,7 +53,11 @@ func source(v string) func(*knowledge) {
 }
 
 func destination(v string) func(*knowledge) {
-	return func(k *knowledge) { s := secret.New(v); k.have = &s }
+	return func(k *knowledge) {
+		s := secret.New(v)
+		k.have = &s
+		k.row.tags = map[string]string{} // a read by itself brings them
+	}
 }
 
 func inState(edit func(*State)) func(*knowledge) {
@@ -62,7 +66,7 @@ func inState(edit func(*State)) func(*knowledge) {
 
 func have(edit func(*row)) func(*knowledge)  { return func(k *knowledge) { edit(k.row) } }
 func rule(edit func(*Rule)) func(*knowledge) { return func(k *knowledge) { edit(k.entry.Rule) } }
-func absentRow(k *knowledge)                 { k.row = nil }
+func absentRow(k *knowledge)                 { k.row, k.deleted = nil, &row{} }
 func unread(k *knowledge)                    { k.state = nil }
 func full(k *knowledge)                      { k.full = true }
 func moved(k *knowledge)                     { inState(func(s *State) { s.Version++; s.Created = noon })(k) }
@@ -72,6 +76,23 @@ func earlierPath(p string) func(k *knowledge) {
 	return func(k *knowledge) { k.earlier = &row{path: p} }
 }
 func overwritten(k *knowledge) { k.earlier, k.row = k.row, &row{created: noon} }
+
+func deletedCopy(removed string) func(*knowledge) {
+	return func(k *knowledge) {
+		k.deleted = &row{name: "db", path: "secret/db", source: DefaultSource, removed: removed, migrated: "2026-02-01"}
+	}
+}
+
+func adopting(k *knowledge) {
+	k.entry.Rule.Adopt, k.earlier, k.row = true, &row{}, &row{name: "db", created: noon}
+}
+
+func gonePath(k *knowledge) { k.absent, k.state = true, nil }
+func state0(deleted time.Time) func(*knowledge) {
+	return inState(func(s *State) { s.Deletion = deleted })
+}
+func onDelete(o OnDelete) func(*knowledge)     { return rule(func(r *Rule) { r.OnDelete = o }) }
+func onConflict(o OnConflict) func(*knowledge) { return rule(func(r *Rule) { r.OnConflict = o }) }
 
 func TestDecide(t *testing.T) {
 	later := noon.Add(30 * day)
@@ -85,6 +106,11 @@ func TestDecide(t *testing.T) {
 		// a name nobody has
 		{"new: ask for the source", copyOf(2, absentRow, unread), "", "", needState},
 		{"new: ask for the value", copyOf(2, absentRow), "", "", needValue},
+		{"new: ask whether a deleted secret holds the name", copyOf(2, absentRow, source("x"), func(k *knowledge) { k.deleted = nil }), "", "", needDeleted},
+		{"new, but deleted by somebody", copyOf(2, absentRow, source("x"), deletedCopy("")), Conflict, ReasonDestinationDeleted, 0},
+		{"new, and deleted by us", copyOf(2, absentRow, source("x"), deletedCopy("2026-02-01")), Recover, ReasonSourceBack, 0},
+		{"new, deleted by somebody, the rule says recover", copyOf(2, absentRow, source("x"), deletedCopy(""), rule(func(r *Rule) { r.OnDestinationRemoved = RemovedRecover })), Recover, ReasonSourceBack, 0},
+		{"new, a deleted secret of somebody else", copyOf(2, absentRow, source("x"), func(k *knowledge) { k.deleted = &row{name: "db"} }), Conflict, ReasonDestinationDeleted, 0},
 		{"new", copyOf(2, absentRow, source("x")), Create, ReasonNew, 0},
 		{"new on v1", copyOf(1, absentRow, source("x")), Create, ReasonNew, 0},
 		{"new but empty", copyOf(2, absentRow, source("")), Skip, ReasonEmpty, 0},
@@ -107,6 +133,36 @@ func TestDecide(t *testing.T) {
 		{"a person wrote over it on v1, Vault moved too", copyOf(1, overwritten, source("y")), Conflict, ReasonBothChanged, 0},
 		{"another path", copyOf(2, have(func(r *row) { r.path = "secret/else" })), Conflict, ReasonOtherPath, 0},
 		{"another source", copyOf(2, have(func(r *row) { r.source = "old-vault" })), Conflict, ReasonOtherSource, 0},
+		{"disabled by somebody, the rule says recover", copyOf(2, source("x"), rule(func(r *Rule) { r.OnDestinationRemoved = RemovedRecover }), have(func(r *row) { r.disabled = true })), Enable, ReasonSourceBack, 0},
+		{"disabled by us: ask for the value", copyOf(2, have(func(r *row) { r.disabled, r.removed = true, "2026-02-01" })), "", "", needValue},
+		{"disabled by us, the source is back", copyOf(2, source("x"), have(func(r *row) { r.disabled, r.removed = true, "2026-02-01" })), Enable, ReasonSourceBack, 0},
+		{"disabled by us, the source is back with another value", copyOf(2, moved, source("y"), have(func(r *row) { r.disabled, r.removed = true, "2026-02-01" })), Update, ReasonSourceBack, 0},
+		{"foreign, adopt, equal", copyOf(2, adopting, source("x"), destination("x")), Adopt, ReasonEqualValue, 0},
+		{"foreign, adopt, not equal", copyOf(2, adopting, source("x"), destination("y")), Conflict, ReasonForeign, 0},
+		{"foreign, adopt: ask", copyOf(2, adopting), "", "", needValue},
+		{"another path, proven gone", copyOf(2, source("x"), destination("x"), func(k *knowledge) { k.row.path, k.row.print, k.pathGone = "secret/else", [16]byte{}, true }), Retag, ReasonTags, 0},
+		{"another path, proven gone, another value", copyOf(2, source("y"), destination("x"), func(k *knowledge) { k.row.path, k.pathGone = "secret/else", true }), Update, ReasonSourceChanged, 0},
+
+		// gone from the source
+		{"gone, keep", copyOf(2, gonePath), Skip, ReasonSourceDeleted, 0},
+		{"gone, disable: look first", copyOf(2, gonePath, onDelete(DeleteDisable)), "", "", needHave},
+		{"gone, disable", copyOf(2, gonePath, onDelete(DeleteDisable), destination("x")), Disable, ReasonSourceDeleted, 0},
+		{"gone, delete", copyOf(2, gonePath, onDelete(DeleteDelete), destination("x")), Delete, ReasonSourceDeleted, 0},
+		{"soft-deleted, delete", copyOf(2, state0(noon), onDelete(DeleteDelete), destination("x")), Delete, ReasonSourceDeleted, 0},
+		{"destroyed, disable", copyOf(2, inState(func(s *State) { s.Destroyed = true }), onDelete(DeleteDisable), destination("x")), Disable, ReasonSourceDestroyed, 0},
+		{"never written is not gone", copyOf(2, inState(func(s *State) { *s = State{} }), onDelete(DeleteDelete), destination("x")), Skip, ReasonNeverWritten, 0},
+		{"gone, but somebody edited the copy", copyOf(2, gonePath, onDelete(DeleteDelete), destination("y")), Conflict, ReasonBothChanged, 0},
+		{"gone, and the hash says nothing", copyOf(2, gonePath, otherKey, onDelete(DeleteDelete), destination("x")), Conflict, ReasonDestinationUnproven, 0},
+		{"gone, and removed before", copyOf(2, gonePath, onDelete(DeleteDisable), have(func(r *row) { r.disabled, r.removed = true, "2026-02-01" })), Skip, ReasonRemoved, 0},
+		{"gone, and disabled by somebody", copyOf(2, gonePath, onDelete(DeleteDisable), have(func(r *row) { r.disabled = true })), Conflict, ReasonDestinationDisabled, 0},
+		{"gone after the cutover", copyOf(2, gonePath, onDelete(DeleteDelete), have(func(r *row) { r.authority = secret.AuthorityKeyVault })), Skip, ReasonAuthority, 0},
+
+		// whose word counts
+		{"both changed, Vault's word: ask nothing more", copyOf(2, moved, source("y"), destination("z"), onConflict(DriftVault)), Update, ReasonBothChanged, 0},
+		{"both changed, Key Vault's word", copyOf(2, moved, source("y"), destination("z"), onConflict(DriftKeyVault)), Skip, ReasonDestinationKept, 0},
+		{"destination changed, Vault's word: ask", copyOf(2, editedLater, destination("y"), onConflict(DriftVault)), "", "", needValue},
+		{"destination changed, Vault's word", copyOf(2, editedLater, source("x"), destination("y"), onConflict(DriftVault)), Update, ReasonDestinationChanged, 0},
+		{"destination changed, Key Vault's word", copyOf(2, editedLater, destination("y"), onConflict(DriftKeyVault)), Skip, ReasonDestinationKept, 0},
 		{"disabled by somebody", copyOf(2, have(func(r *row) { r.disabled = true })), Conflict, ReasonDestinationDisabled, 0},
 		{"state tag edited", copyOf(2, have(func(r *row) { r.state = "?" })), Conflict, ReasonBadTag, 0},
 		{"authority tag edited", copyOf(2, have(func(r *row) { r.authority = "me" })), Conflict, ReasonBadTag, 0},
@@ -149,6 +205,7 @@ func TestDecide(t *testing.T) {
 		{"emptied after the copy", copyOf(2, moved, source("")), Skip, ReasonEmpty, 0},
 		{"grew too large", copyOf(2, moved, source(strings.Repeat("x", 25601))), Conflict, ReasonTooLarge, 0},
 		{"older than the copy", copyOf(2, inState(func(s *State) { s.Version = 2 })), Conflict, ReasonRegressed, 0},
+		{"a lower version, made after the copy: a new secret", copyOf(2, inState(func(s *State) { s.Version, s.Created = 1, noon })), "", "", needValue},
 		{"the mount was made anew", copyOf(2, func(k *knowledge) { k.entry.Mount.ID = "uuid-2" }), "", "", needValue},
 		{"a second field", copyOf(2, moved, destination("x"), func(k *knowledge) {
 			r, _ := render(fields("password", `"x"`, "user", `"u"`), ShapeAuto, false)

@@ -12,6 +12,7 @@ import (
 type Destination interface {
 	Inventory
 	Keeper
+	Remover
 }
 
 // Inventory tells what is there, without values.
@@ -32,4 +33,14 @@ type Keeper interface {
 	Set(ctx context.Context, name string, d secret.Draft) (secret.Meta, error)
 	// Update patches the current version and returns what it then is.
 	Update(ctx context.Context, name string, p secret.Patch) (secret.Meta, error)
+}
+
+// Remover takes away what can be brought back.
+type Remover interface {
+	// ListDeleted yields every soft-deleted secret. secret.ErrForbidden where the identity may not list them.
+	ListDeleted(ctx context.Context) iter.Seq2[secret.Meta, error]
+	// Delete soft-deletes the secret; nil when there is none.
+	Delete(ctx context.Context, name string) error
+	// Recover brings a soft-deleted secret back and returns when it can be written; nil when it is there already.
+	Recover(ctx context.Context, name string) error
 }

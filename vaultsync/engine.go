@@ -4,24 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/keyferry/keyferry/alert"
 	"github.com/keyferry/keyferry/secret"
 )
 
 // Options is what an Engine works with. Every field without a remark is required.
 type Options struct {
+	Name        string // of the destination, as rules say it; empty: DefaultDestination
 	Settings    Settings
 	Sources     map[string]Source // by the name rules give
 	Destination Destination
 	// Lock runs fn while no other run works on the destination; secret.ErrLeaseHeld when one does. The context it
 	// gives fn ends when the lease is lost.
-	Lock     func(ctx context.Context, name string, fn func(context.Context) error) error
-	Now      func() time.Time
+	Lock    func(ctx context.Context, name string, fn func(context.Context) error) error
+	Now     func() time.Time
+	Alerts  alert.Sink // who is told of conflicts, failures and held removals that are new; nil: nobody
+	Records Records    // what runs tell one another; nil: nothing
+	// Rotating reports whether a rotation of the secret is under way: then sync leaves it alone. nil: none ever is.
+	Rotating func(ctx context.Context, name string) (bool, error)
 	HashKey  func() secret.Value   // makes the key of the keyed hash; nil: secret.NewHashKey
 	Workers  int                   // calls at once; 0: 32
 	Config   string                // hash of the configuration, for the report
@@ -36,8 +40,11 @@ func New(o Options) (*Engine, error) {
 	if err := o.Settings.Validate(); err != nil {
 		return nil, err
 	}
+	if o.Name == "" {
+		o.Name = DefaultDestination
+	}
 	for _, r := range o.Settings.Rules {
-		if o.Sources[r.source()] == nil {
+		if r.destination() == o.Name && o.Sources[r.source()] == nil {
 			return nil, fmt.Errorf("%w: sync rule %q reads source %q, which is not configured", secret.ErrUsage, r.Name, r.source())
 		}
 	}
@@ -57,11 +64,18 @@ func New(o Options) (*Engine, error) {
 type Scope struct {
 	Rule   string `json:"rule"`   // only secrets of this rule
 	Prefix string `json:"prefix"` // only secrets whose mount and path begin so
-	Full   bool   `json:"full"`   // trust no fingerprint: compare every value on both sides
+	// AllowRemovals releases the fuse for one run, for up to so many removals.
+	AllowRemovals int  `json:"allowRemovals"`
+	Full          bool `json:"full"` // trust no fingerprint: compare every value on both sides
 }
 
 func (s Scope) holds(e Entry) bool {
 	return (s.Rule == "" || e.Rule.Name == s.Rule) && strings.HasPrefix(e.Where(), s.Prefix)
+}
+
+// Writes reports whether some rule writes this destination.
+func (e *Engine) Writes() bool {
+	return slices.ContainsFunc(e.Settings.Rules, func(r Rule) bool { return r.destination() == e.Name })
 }
 
 // check refuses a scope that names a rule that does not exist.
@@ -78,27 +92,40 @@ func (e *Engine) check(s Scope) error {
 }
 
 // Plan tells what Sync would do, by the same reads and the same decisions, and writes nothing. The error is nil when
-// the plan covers the whole scope, secret.ErrPartial when the report lists failures.
-func (e *Engine) Plan(ctx context.Context, s Scope) (*Report, error) {
-	report := newReport(e.Now(), true)
-	report.Config = e.Config
+// the plan covers the whole scope, secret.ErrPartial when the report lists failures. The file is the same as a thing,
+// for Apply.
+func (e *Engine) Plan(ctx context.Context, s Scope) (*Report, *PlanFile, error) {
+	report := e.newReport(true)
+	file := &PlanFile{Format: planFormat, Destination: e.Name, Config: e.Config, Scope: s}
 	if err := e.check(s); err != nil {
-		return report, err
+		return report, nil, err
 	}
 	hasher, err := e.hasher(ctx)
 	if err != nil && !errors.Is(err, secret.ErrNotFound) {
-		return report, report.end(err)
+		return report, nil, report.end(err)
 	}
-	return report, report.end(e.run(ctx, s, hasher, report))
+	err = e.run(ctx, s, hasher, file, report)
+	file.sort()
+	return report, file, report.end(err)
 }
 
 // Sync copies what Plan would list. The report holds every item that changed, was refused or failed; the error is
 // nil when nothing failed, secret.ErrPartial when something did, and secret.ErrLeaseHeld, with an empty report, when
-// another run is at work. A run that is cut off is repeated safely: what it wrote is whole and the next run does the
-// rest.
-func (e *Engine) Sync(ctx context.Context, s Scope) (*Report, error) {
-	report := newReport(e.Now(), false)
-	report.Config = e.Config
+// another run is at work: then the scope is kept and run next. A run that is cut off is repeated safely: what it wrote
+// is whole and the next run does the rest.
+func (e *Engine) Sync(ctx context.Context, s Scope) (*Report, error) { return e.sync(ctx, s, nil) }
+
+// Apply does exactly what the plan says. What is not as it was when the plan was made is reported as moved-since-plan
+// and left alone. secret.ErrConflict for a plan of another destination or configuration.
+func (e *Engine) Apply(ctx context.Context, p *PlanFile) (*Report, error) {
+	if p.Destination != e.Name || p.Config != e.Config {
+		return e.newReport(false), fmt.Errorf("apply the plan: it was made for another destination or configuration: %w", secret.ErrConflict)
+	}
+	return e.sync(ctx, p.Scope, p)
+}
+
+func (e *Engine) sync(ctx context.Context, s Scope, plan *PlanFile) (*Report, error) {
+	report := e.newReport(false)
 	if err := e.check(s); err != nil {
 		return report, err
 	}
@@ -106,125 +133,52 @@ func (e *Engine) Sync(ctx context.Context, s Scope) (*Report, error) {
 		return report, fmt.Errorf("sync: %w", secret.ErrPaused)
 	}
 	err := e.Lock(ctx, "sync", func(ctx context.Context) error {
-		hasher, err := e.hasher(ctx)
-		if errors.Is(err, secret.ErrNotFound) {
-			hasher, err = e.makeHasher(ctx)
+		err := e.once(ctx, s, plan, report)
+		for _, next := range e.takeWaiting(ctx) {
+			// Somebody else asked for it, and finds the outcome in the last report.
+			other := e.newReport(false)
+			_ = other.end(e.once(ctx, next, nil, other))
 		}
-		if err != nil {
-			return err
-		}
-		return e.run(ctx, s, hasher, report)
+		return err
 	})
+	if errors.Is(err, secret.ErrLeaseHeld) && plan == nil {
+		err = errors.Join(err, e.wait(ctx, s))
+	}
 	return report, report.end(err)
 }
 
-// run is the one way of both: list, walk, name, settle each secret and, unless it is a plan, apply.
-func (e *Engine) run(ctx context.Context, s Scope, hasher secret.Hasher, report *Report) error {
-	defer func() { report.close(e.Now()) }()
-	rows, err := e.list(ctx)
+// once is one run under the lease, with what is kept and told of it.
+func (e *Engine) once(ctx context.Context, s Scope, plan *PlanFile, report *Report) error {
+	last, _ := e.Last(ctx)
+	err := report.end(e.copyAll(ctx, s, plan, report))
+	if e.Alerts != nil {
+		// Whatever ended the run, its context may be over.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
+		defer cancel()
+		for _, a := range alertsOf(report, last, err, e.Now()) {
+			err = errors.Join(err, e.Alerts.Send(ctx, a))
+		}
+	}
+	e.keep(ctx, s, report)
+	return err
+}
+
+// tellTime bounds the alerts of a run.
+const tellTime = 20 * time.Second
+
+func (e *Engine) copyAll(ctx context.Context, s Scope, plan *PlanFile, report *Report) error {
+	hasher, err := e.hasher(ctx)
+	if errors.Is(err, secret.ErrNotFound) {
+		hasher, err = e.makeHasher(ctx)
+	}
 	if err != nil {
-		return fmt.Errorf("list the destination: %w", err)
-	}
-	entries, err := e.walk(ctx, report)
-	if err != nil {
-		return fmt.Errorf("walk the source: %w", err)
-	}
-	nameAll(entries, func(name string) string {
-		if r := rows[secret.FoldName(name)]; r != nil {
-			return r.path
-		}
-		return ""
-	})
-	var work []Entry
-	for _, entry := range entries {
-		if s.holds(entry) {
-			work = append(work, entry)
-		}
-	}
-	if err := e.each(ctx, work, report, func(ctx context.Context, entry Entry) (Decision, error) {
-		k := knowledge{now: e.Now(), entry: entry, hasher: hasher, full: s.Full}
-		if entry.Name != "" {
-			k.row = rows[secret.FoldName(entry.Name)]
-		}
-		d, err := e.settle(ctx, k)
-		if err != nil || report.Planned {
-			return d, err
-		}
-		return e.apply(ctx, entry, d)
-	}); err != nil {
 		return err
 	}
-	if len(report.errs) > 0 {
-		return fmt.Errorf("%d of %d: %w", len(report.errs), report.Total(), secret.ErrPartial)
-	}
-	return nil
+	return e.run(ctx, s, hasher, plan, report)
 }
 
-// list reads the destination into rows by folded name. Keyferry's own secrets are left out.
-func (e *Engine) list(ctx context.Context) (map[string]*row, error) {
-	rows := map[string]*row{}
-	for m, err := range e.Destination.List(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if !secret.Own(m.Name) {
-			rows[secret.FoldName(m.Name)] = newRow(m)
-		}
-	}
-	return rows, nil
-}
-
-// each does the work on every entry, several at once. A failure of one entry is its own; when the source or the
-// destination is gone for everybody the rest is left for the next run.
-func (e *Engine) each(ctx context.Context, entries []Entry, report *Report, do func(context.Context, Entry) (Decision, error)) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var group errgroup.Group
-	group.SetLimit(e.Workers)
-	var mu sync.Mutex
-	done := 0
-	for _, entry := range entries {
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			if ctx.Err() != nil {
-				return nil
-			}
-			d, err := do(ctx, entry)
-			if err != nil && ctx.Err() != nil {
-				return nil // cut off, not failed
-			}
-			if err != nil {
-				report.fail(Item{Name: entry.Name, Source: entry.Where(), Rule: entry.Rule.Name}, err)
-				if gone(err, func() error { return e.answers(ctx, entry) }) {
-					stop(err)
-				}
-			} else {
-				report.add(entry, d)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			e.Progress(done, len(entries))
-			return nil
-		})
-	}
-	_ = group.Wait()
-	if ctx.Err() != nil {
-		report.leave(fmt.Sprintf("%d of %d secrets", len(entries)-done, len(entries)))
-		return fmt.Errorf("stop after %d of %d secrets: %w", done, len(entries), context.Cause(ctx))
-	}
-	return nil
-}
-
-// answers asks the source of the entry and the destination what both answer at any time.
-func (e *Engine) answers(ctx context.Context, entry Entry) error {
-	if _, err := e.Sources[entry.Rule.source()].Mounts(ctx); err != nil {
-		return err
-	}
-	if _, err := e.hasher(ctx); !errors.Is(err, secret.ErrNotFound) {
-		return err
-	}
-	return nil
+func (e *Engine) newReport(planned bool) *Report {
+	r := newReport(e.Now(), planned)
+	r.Destination, r.Config = e.Name, e.Config
+	return r
 }

@@ -24,22 +24,20 @@ type model struct {
 
 // original is a path that Vault lists.
 type original struct {
-	value   string // "" when the current version is deleted
-	version int    // always 0 on KV version 1
+	value string // "" when the current version is deleted
 }
 
 // replica is a name in Key Vault.
 type replica struct {
-	path    string // of which it is the copy; "" when a person made it
-	value   string
-	version int // of the original when it was looked at last
-	byHand  bool
+	path   string // of which it is the copy; "" when a person made it
+	value  string
+	byHand bool
 }
 
 func nameOf(path string) string { return secret.FoldName(vaultsync.ComputeName(path)) }
 
-// sync is the rule: what a person wrote stays; who holds a name is kept in step, but never with an older version; a
-// name that nobody holds goes to its only claimant.
+// sync is the rule: what a person wrote stays; who holds a name is kept in step; a name that nobody holds, or whose
+// holder is no longer in Vault, goes to its only claimant.
 func (m model) sync() {
 	claims := map[string][]string{}
 	for path := range m.source {
@@ -54,8 +52,11 @@ func (m model) sync() {
 		if c == nil || c.byHand {
 			continue
 		}
-		if o := m.source[c.path]; o != nil && o.value != "" && o.version >= c.version {
-			c.value, c.version = o.value, o.version
+		if m.source[c.path] == nil && len(paths) == 1 && m.source[paths[0]].value != "" {
+			c.path = paths[0]
+		}
+		if o := m.source[c.path]; o != nil && o.value != "" {
+			c.value = o.value
 		}
 	}
 }
@@ -103,9 +104,6 @@ func (w *world) put(t *rapid.T) {
 		w.model.source[path] = o
 	}
 	o.value = value
-	if w.mount.version == 2 {
-		o.version++
-	}
 }
 
 // existing draws a path of the source; false when there is none.
@@ -175,7 +173,7 @@ func (w *world) addTag(t *rapid.T) {
 
 func (w *world) syncs(t *rapid.T) {
 	engine := w.rig.engine()
-	planned, err := engine.Plan(w.rig.t.Context(), vaultsync.Scope{})
+	planned, _, err := engine.Plan(w.rig.t.Context(), vaultsync.Scope{})
 	if err != nil {
 		t.Fatalf("plan: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"text/template"
 
 	"github.com/keyferry/keyferry/secret"
 )
@@ -48,6 +49,7 @@ type Entry struct {
 	Rule  *Rule
 	Mount Mount
 	Path  string // inside the mount
+	Key   string // the field, with as: key
 	Ref   string // secret.EncodePath: what the tag vault-path says
 	Name  string // "" when no name could be given; Fault then says why
 	Fault Reason // "", ReasonNameCollision, ReasonNameEmpty
@@ -55,7 +57,13 @@ type Entry struct {
 }
 
 // Where is the entry's place in Vault as people write it.
-func (e Entry) Where() string { return e.Mount.Path + "/" + e.Path }
+func (e Entry) Where() string {
+	where := e.Mount.Path + "/" + e.Path
+	if e.Key != "" {
+		where += "#" + e.Key
+	}
+	return where
+}
 
 // nameAll gives every entry its name. holder tells which Ref holds a name in the destination, "" for none of ours.
 //
@@ -63,12 +71,13 @@ func (e Entry) Where() string { return e.Mount.Path + "/" + e.Path }
 // already holds a name keeps it, also a suffixed one; newcomers that want a held or a contested name are refused or
 // get a suffix, as their rule says.
 func nameAll(entries []Entry, holder func(name string) string) {
+	templates := map[*Rule]*template.Template{}
 	for i := range entries {
 		e := &entries[i]
-		e.Name = e.Rule.Map[e.Path]
-		if e.Name == "" {
-			e.Name = ComputeName(e.Path)
+		if _, known := templates[e.Rule]; !known {
+			templates[e.Rule], _ = parseName(e.Rule.NameAs) // Validate has seen it
 		}
+		e.Name = e.baseName(templates)
 		if e.Name == "" {
 			e.Fault = ReasonNameEmpty
 			continue
@@ -94,18 +103,25 @@ type contest struct{ loser, rival int }
 
 // contested finds the entries that share a name with another and do not hold it.
 func contested(entries []Entry, holder func(name string) string) []contest {
-	wanted := make(map[string][]int, len(entries))
+	first := make(map[string]int, len(entries))
+	wanted := map[string][]int{} // only what several want
 	for i, e := range entries {
-		if e.Fault == "" {
-			fold := secret.FoldName(e.Name)
+		if e.Fault != "" {
+			continue
+		}
+		fold := secret.FoldName(e.Name)
+		other, taken := first[fold]
+		switch {
+		case !taken:
+			first[fold] = i
+		case wanted[fold] == nil:
+			wanted[fold] = []int{other, i}
+		default:
 			wanted[fold] = append(wanted[fold], i)
 		}
 	}
 	var out []contest
 	for name, rivals := range wanted {
-		if len(rivals) == 1 {
-			continue
-		}
 		held := holder(name)
 		for n, i := range rivals {
 			if entries[i].Ref != held {

@@ -7,6 +7,12 @@ const (
 	Create    Verb = "create"    // first version
 	Update    Verb = "update"    // new version with the source's value
 	Retag     Verb = "retag"     // tags, content type or expiry patched; no new version
+	Adopt     Verb = "adopt"     // a secret of somebody else with the same value becomes the copy
+	Cutover   Verb = "cutover"   // its authority changed; by command only
+	Enable    Verb = "enable"    // we disabled it, and the source is back
+	Recover   Verb = "recover"   // we deleted it, and the source is back
+	Disable   Verb = "disable"   // the source is gone
+	Delete    Verb = "delete"    // the source is gone; soft delete, never purged
 	Unchanged Verb = "unchanged" //
 	Skip      Verb = "skip"      // nothing to do, and nothing is wrong
 	Conflict  Verb = "conflict"  // somebody has to decide
@@ -24,6 +30,12 @@ func (v Verb) Sigil() string {
 		return "#"
 	case Unchanged:
 		return "="
+	case Adopt, Cutover:
+		return "@"
+	case Enable, Recover:
+		return "^"
+	case Disable, Delete:
+		return "-"
 	case Skip:
 		return "o"
 	case Conflict:
@@ -33,7 +45,16 @@ func (v Verb) Sigil() string {
 }
 
 // changes reports whether the verb writes to the destination.
-func (v Verb) changes() bool { return v == Create || v == Update || v == Retag }
+func (v Verb) changes() bool {
+	switch v {
+	case Unchanged, Skip, Conflict, Failed:
+		return false
+	}
+	return true
+}
+
+// removes reports whether the verb takes something away, and so goes through the fuse.
+func (v Verb) removes() bool { return v == Disable || v == Delete }
 
 // Reason is the stable code that says why a verb was chosen. For Failed it is the code of the error.
 type Reason string
@@ -56,6 +77,16 @@ const (
 	ReasonAuthority       Reason = "authority-keyvault"
 	ReasonLateWrite       Reason = "late-write"
 	ReasonVanished        Reason = "vanished"
+	ReasonSourceBack      Reason = "source-back"
+	ReasonRemoved         Reason = "removed"
+	ReasonDestinationKept Reason = "destination-kept"
+	ReasonUnselected      Reason = "unselected"
+	ReasonMountRemade     Reason = "mount-remade"
+	ReasonUnproven        Reason = "absence-unproven"
+	ReasonRotating        Reason = "rotating"
+	ReasonRenamed         Reason = "renamed"
+	ReasonNotPlanned      Reason = "not-in-plan"
+	ReasonNotJSON         Reason = "not-json"
 
 	ReasonTooLarge            Reason = "too-large"
 	ReasonNameCollision       Reason = "name-collision"
@@ -70,6 +101,11 @@ const (
 	ReasonShapeChanged        Reason = "shape-changed"
 	ReasonRegressed           Reason = "regressed"
 	ReasonBadTag              Reason = "bad-tag"
+	ReasonFuse                Reason = "fuse"
+	ReasonMovedSincePlan      Reason = "moved-since-plan"
+	ReasonValuesDiffer        Reason = "values-differ"
+	ReasonNotCopied           Reason = "not-copied"
+	ReasonDestinationUnproven Reason = "destination-unproven"
 )
 
 // meanings says in a sentence what a reason means and, where there is something to do, what.
@@ -81,8 +117,8 @@ var meanings = map[Reason]string{
 	ReasonExpiryLow:     "the expiry date moves",
 	ReasonEqualValue:    "Vault moved on but holds the same value; only tags are written",
 
-	ReasonSourceDeleted:   "deleted in Vault; the copy in Key Vault is kept",
-	ReasonSourceDestroyed: "destroyed in Vault; the copy in Key Vault is kept",
+	ReasonSourceDeleted:   "deleted in Vault",
+	ReasonSourceDestroyed: "destroyed in Vault",
 	ReasonNeverWritten:    "Vault has metadata for it but no version",
 	ReasonEmpty:           "empty in Vault: no fields, null or an empty string",
 	ReasonSeveralFields:   "has several fields and the rule says as: value; use as: json",
@@ -91,6 +127,17 @@ var meanings = map[Reason]string{
 	ReasonAuthority:       "Key Vault is its home now (authority=keyvault)",
 	ReasonLateWrite:       "Key Vault is its home now, and somebody still wrote to Vault",
 	ReasonVanished:        "was listed in Vault and is gone now; the next run looks again",
+
+	ReasonSourceBack:      "we removed it, and Vault has it again",
+	ReasonRemoved:         "removed by an earlier run",
+	ReasonDestinationKept: "somebody changed the value in Key Vault, and the rule says onConflict: keyvault",
+	ReasonUnselected:      "copied once, and no rule selects its path any more; it is kept",
+	ReasonMountRemade:     "its mount was deleted and made anew in Vault; it is kept",
+	ReasonUnproven:        "not seen in Vault, but its folder could not be read; it is kept",
+	ReasonRenamed:         "its source is copied under another name now; this copy is kept",
+	ReasonNotPlanned:      "came up after the plan was made",
+	ReasonNotJSON:         "Vault sent a field that is not JSON",
+	ReasonRotating:        "a rotation of it is under way; the next run looks again",
 
 	ReasonTooLarge:            "over 25,600 bytes, which Key Vault does not hold",
 	ReasonNameCollision:       "several Vault paths want this name: map one of them, or set onCollision: suffix",
@@ -104,6 +151,11 @@ var meanings = map[Reason]string{
 	ReasonBothChanged:         "Vault and Key Vault both changed since the last copy",
 	ReasonShapeChanged:        "the number of fields changed and with it the shape of the value: pin it with as:",
 	ReasonRegressed:           "Vault holds an older version than the one copied (restored snapshot, or made anew)",
+	ReasonMovedSincePlan:      "is not as it was when the plan was made: plan again",
+	ReasonValuesDiffer:        "Vault and Key Vault hold different values: sync first, or decide whose counts",
+	ReasonNotCopied:           "not in Key Vault yet: sync first",
+	ReasonFuse:                "too many removals at once are held: look, then release this run with --allow-removals",
+	ReasonDestinationUnproven: "gone from Vault, but its hash was made with a lost key, so nobody knows whether it was edited; it is kept",
 	ReasonBadTag:              "a tag of Keyferry was edited and cannot be read",
 }
 

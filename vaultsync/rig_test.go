@@ -151,7 +151,7 @@ func (r *rig) sync(want error) *vaultsync.Report {
 
 func (r *rig) plan(want error) *vaultsync.Report {
 	r.t.Helper()
-	report, err := r.engine().Plan(r.t.Context(), vaultsync.Scope{})
+	report, _, err := r.engine().Plan(r.t.Context(), vaultsync.Scope{})
 	r.ended(err, want)
 	return report
 }

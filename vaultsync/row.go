@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
@@ -21,11 +22,14 @@ type row struct {
 	hash      string // the tag vault-hash
 	migrated  string // the tag migration-date
 	authority string
+	removed   string            // the tag removed-by-sync
 	rotation  string            // the tag rotation-state
 	foreign   map[string]string // tags that are not Keyferry's; nil when there are none
+	tags      map[string]string // all of them; only when the secret was read by itself
 	print     [16]byte          // of all tags and the content type
 	disabled  bool
 	managed   bool
+	claimed   atomic.Bool // a secret of the source is the one it was copied from
 	created   time.Time
 	expires   time.Time
 }
@@ -43,6 +47,7 @@ func newRow(m secret.Meta) *row {
 		migrated:  m.Tags[secret.TagMigrationDate],
 		authority: m.Tags[secret.TagAuthority],
 		rotation:  m.Tags[secret.TagRotationState],
+		removed:   m.Tags[secret.TagRemoved],
 		print:     tagPrint(m.Tags, m.ContentType),
 		disabled:  !m.Enabled,
 		managed:   m.Managed,

@@ -18,6 +18,7 @@ const (
 	ShapeAuto  Shape = ""      // one field: its value; several: a JSON object
 	ShapeValue Shape = "value" // the value of the only field
 	ShapeJSON  Shape = "json"  // a JSON object, also of one field
+	ShapeKey   Shape = "key"   // one secret for each field
 )
 
 // Collision says what happens to newcomers that want one name.
@@ -28,6 +29,32 @@ const (
 	CollisionSuffix Collision = "suffix" // each gets the name and a stable hash of where it lives in Vault
 )
 
+// OnDelete says what happens to the copy of a secret that Vault no longer has. Absence must be proven first.
+type OnDelete string
+
+const (
+	DeleteKeep    OnDelete = ""        // the copy stays
+	DeleteDisable OnDelete = "disable" // its current version is disabled
+	DeleteDelete  OnDelete = "delete"  // it is soft-deleted, never purged
+)
+
+// OnConflict says whose word counts when the value in Key Vault is not the one we wrote.
+type OnConflict string
+
+const (
+	DriftReport   OnConflict = ""         // a person decides
+	DriftVault    OnConflict = "vault"    // Vault's value is written again
+	DriftKeyVault OnConflict = "keyvault" // Key Vault's value stays
+)
+
+// OnRemoved says what happens to a copy that somebody else disabled or deleted in Key Vault.
+type OnRemoved string
+
+const (
+	RemovedReport  OnRemoved = ""        // a person decides
+	RemovedRecover OnRemoved = "recover" // it is brought back
+)
+
 // DefaultExpiry is how long a copied secret lives when its rule does not say.
 const DefaultExpiry = 365 * 24 * time.Hour
 
@@ -36,16 +63,23 @@ const DefaultExpiry = 365 * 24 * time.Hour
 type Rule struct {
 	Name        string
 	Source      string            // which source; empty: "vault". Becomes the tag migrated-from
+	Destination string            // which Key Vault; empty: the only one, or the one called "keyvault"
 	Mount       string            // path of the KV mount
 	Include     []string          // globs on the path inside the mount, ** spans folders; none: everything
 	Exclude     []string          // globs that win over Include
 	As          Shape             //
+	NameAs      string            // template of the name, see Name; empty: the path
 	Map         map[string]string // path inside the mount -> name in Key Vault, instead of the computed one
 	OnCollision Collision         //
-	Expiry      *time.Duration    // nil: DefaultExpiry; 0: none
-	Metadata    []string          // keys of custom_metadata to copy as tags
-	PEM         bool              // copy PEM and PFX too, which belong in Key Vault certificates
-	Rotation    Rotation          // becomes the rotation tags of new copies
+	OnConflict  OnConflict        //
+	OnDelete    OnDelete          //
+	Adopt       bool              // take over secrets of somebody else whose value is equal
+	// OnDestinationRemoved is about what others disabled or deleted; what we removed comes back with its source.
+	OnDestinationRemoved OnRemoved
+	Expiry               *time.Duration // nil: DefaultExpiry; 0: none
+	Metadata             []string       // keys of custom_metadata to copy as tags
+	PEM                  bool           // copy PEM and PFX too, which belong in Key Vault certificates
+	Rotation             Rotation       // becomes the rotation tags of new copies
 }
 
 // Rotation is what a rule says of the rotation of its secrets. The zero Rotation says nothing.
@@ -55,13 +89,23 @@ type Rotation struct {
 	Days   int // validity; 0: the rotation's own default
 }
 
-// DefaultSource is the name of the source a rule reads when it names none.
-const DefaultSource = "vault"
+// The names of the source and the destination when a rule names none.
+const (
+	DefaultSource      = "vault"
+	DefaultDestination = "keyvault"
+)
 
 // Settings is everything the sync is told.
 type Settings struct {
 	Paused bool
 	Rules  []Rule
+	Limits Limits
+}
+
+// Limits is the fuse: a run that would remove more than the larger of the two removes nothing, and the rest goes on.
+type Limits struct {
+	Removals     int     // 0: 10
+	RemovalShare float64 // of the copies, 0 to 1; 0: 0.05
 }
 
 // Validate reports every fault at once, each wrapping secret.ErrUsage.
@@ -92,9 +136,27 @@ func (s Settings) Validate() error {
 			}
 		}
 		switch r.As {
-		case ShapeAuto, ShapeValue, ShapeJSON:
+		case ShapeAuto, ShapeValue, ShapeJSON, ShapeKey:
 		default:
-			fault("as is auto, value or json, not %q", r.As)
+			fault("as is auto, value, json or key, not %q", r.As)
+		}
+		switch r.OnDelete {
+		case DeleteKeep, DeleteDisable, DeleteDelete:
+		default:
+			fault("onDelete is keep, disable or delete, not %q", r.OnDelete)
+		}
+		switch r.OnConflict {
+		case DriftReport, DriftVault, DriftKeyVault:
+		default:
+			fault("onConflict is report, vault or keyvault, not %q", r.OnConflict)
+		}
+		switch r.OnDestinationRemoved {
+		case RemovedReport, RemovedRecover:
+		default:
+			fault("onDestinationRemoved is report or recover, not %q", r.OnDestinationRemoved)
+		}
+		if _, err := parseName(r.NameAs); err != nil {
+			fault("name: %v", err)
 		}
 		switch r.OnCollision {
 		case CollisionRefuse, CollisionSuffix:
@@ -121,7 +183,18 @@ func (s Settings) Validate() error {
 			fault("rotation days are 1 to 3650")
 		}
 	}
+	if s.Limits.Removals < 0 || s.Limits.RemovalShare < 0 || s.Limits.RemovalShare > 1 {
+		faults = append(faults, fmt.Errorf("%w: sync.limits: removals is a number, removalShare between 0 and 1", secret.ErrUsage))
+	}
 	return errors.Join(faults...)
+}
+
+// destination is the name of the rule's Key Vault.
+func (r Rule) destination() string {
+	if r.Destination == "" {
+		return DefaultDestination
+	}
+	return r.Destination
 }
 
 // source is the name of the rule's source.

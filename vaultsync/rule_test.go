@@ -53,7 +53,7 @@ func TestBasesCoverWhatRulesSelect(t *testing.T) {
 		for _, in := range c.include {
 			m.rules = append(m.rules, &Rule{Include: in})
 		}
-		if got := m.bases(); !slices.Equal(got, c.want) {
+		if got := m.bases(DefaultDestination); !slices.Equal(got, c.want) {
 			t.Errorf("%q: got %q, want %q", c.include, got, c.want)
 		}
 	}
@@ -64,7 +64,7 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	err := Settings{Rules: []Rule{
 		{},
 		{Name: "a", Mount: "/"},
-		{Name: "a", Mount: "secret", As: "key", OnCollision: "steal", Expiry: &negative, Include: []string{"[a"},
+		{Name: "a", Mount: "secret", As: "keys", OnCollision: "steal", OnDelete: "purge", OnConflict: "me", OnDestinationRemoved: "x", NameAs: "{{.Nope}}", Expiry: &negative, Include: []string{"[a"},
 			Map: map[string]string{"x": "a--b"}, Metadata: []string{"Vault-Path"}, Rotation: Rotation{Days: 9}},
 	}}.Validate()
 	if !errors.Is(err, secret.ErrUsage) {
@@ -72,7 +72,7 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	}
 	for _, want := range []string{
 		"sync.rules[0]: name is missing", "sync.rules[0]: mount is missing", `"a": mount is missing`, "used twice",
-		"as is auto", "onCollision is", "expiry is negative", "not a glob", `the name "a--b"`, "a tag of Keyferry", "needs a type",
+		"as is auto", "onCollision is", "onDelete is", "onConflict is", "onDestinationRemoved is", "name: the template", "expiry is negative", "not a glob", `the name "a--b"`, "a tag of Keyferry", "needs a type",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)

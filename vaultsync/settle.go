@@ -10,22 +10,22 @@ import (
 )
 
 // settle asks decide, fetches what it must still know, and asks again until there is a verdict.
-func (e *Engine) settle(ctx context.Context, k knowledge) (Decision, error) {
-	if k.entry.Mount.Version == 1 {
-		k.state = &State{}
-	}
+func (r *run) settle(ctx context.Context, k *knowledge) (Decision, error) {
+	r.recall(k)
 	for {
-		d := decide(k)
+		d := decide(*k)
 		var err error
 		switch d.need {
 		case needNothing:
 			return d, nil
 		case needState, needValue:
-			err = e.learnSource(ctx, &k, d.need)
+			err = r.learnSource(ctx, k, d.need)
 		case needHave:
-			err = e.learnHave(ctx, &k)
+			err = r.learnHave(ctx, k)
 		case needEarlier:
-			err = e.learnEarlier(ctx, &k)
+			err = r.learnEarlier(ctx, k)
+		case needDeleted:
+			err = r.learnDeleted(ctx, k)
 		}
 		if errors.Is(err, errVanished) {
 			return verdict(Skip, ReasonVanished), nil
@@ -39,14 +39,53 @@ func (e *Engine) settle(ctx context.Context, k knowledge) (Decision, error) {
 // errVanished ends a decision whose secret went away between two calls.
 var errVanished = errors.New("vanished")
 
+// recall puts in what the run knows already.
+func (r *run) recall(k *knowledge) {
+	ref := k.entry.Ref
+	if k.entry.Key != "" {
+		ref = secret.EncodePath(k.entry.Mount.Path, k.entry.Path, "")
+	}
+	r.mu.Lock()
+	s, known := r.states[ref]
+	fields, read := r.fields[ref]
+	r.mu.Unlock()
+	switch {
+	case k.entry.Mount.Version == 1:
+		k.state = &State{}
+	case known:
+		k.state = &s
+	}
+	if read {
+		k.value = r.shape(k.entry, fields)
+	}
+}
+
+// shape renders the fields as the entry's rule wants them. A field that is not JSON is a fault of its own.
+func (r *run) shape(e Entry, fields Fields) *rendering {
+	shape := e.Rule.As
+	if e.Key != "" {
+		shape = ShapeValue
+		one, ok := fields[e.Key]
+		if !ok {
+			return &rendering{fault: ReasonEmpty}
+		}
+		fields = Fields{e.Key: one}
+	}
+	v, err := render(fields, shape, e.Rule.PEM)
+	if err != nil {
+		return &rendering{fault: ReasonNotJSON}
+	}
+	return &v
+}
+
 // learnSource reads metadata where that is enough. Where the value is sure to be needed it reads the data at once,
 // which tells the state too.
-func (e *Engine) learnSource(ctx context.Context, k *knowledge, n need) error {
-	source, m, path := e.Sources[k.entry.Rule.source()], k.entry.Mount, k.entry.Path
+func (r *run) learnSource(ctx context.Context, k *knowledge, n need) error {
+	source, m, path := r.Sources[k.entry.Rule.source()], k.entry.Mount, k.entry.Path
 	if n == needState && k.row != nil && !k.full {
 		s, err := source.Metadata(ctx, m, path)
 		if err != nil {
-			return absent(err, "read the metadata of", k.entry)
+			return absentOr(err, "read the metadata of", k.entry)
 		}
 		k.state = &s
 		return nil
@@ -60,18 +99,26 @@ func (e *Engine) learnSource(ctx context.Context, k *knowledge, n need) error {
 				return nil
 			}
 		}
-		return absent(err, "read", k.entry)
+		return absentOr(err, "read", k.entry)
 	}
-	r, err := render(fields, k.entry.Rule.As, k.entry.Rule.PEM)
-	if err != nil {
-		return fmt.Errorf("read %q: %w", k.entry.Where(), err)
-	}
-	k.state, k.value = &s, &r
+	k.state, k.value = &s, r.shape(k.entry, fields)
 	return nil
 }
 
-// absent tells a secret that was listed and is gone from one that could not be read.
-func absent(err error, doing string, e Entry) error {
+// learnDeleted looks whether a deleted secret holds the name.
+func (r *run) learnDeleted(ctx context.Context, k *knowledge) error {
+	deleted, err := r.deleted(ctx)
+	if err != nil {
+		return err
+	}
+	if k.deleted = deleted[secret.FoldName(k.entry.Name)]; k.deleted == nil {
+		k.deleted = &row{}
+	}
+	return nil
+}
+
+// absentOr tells a secret that was listed and is gone from one that could not be read.
+func absentOr(err error, doing string, e Entry) error {
 	if errors.Is(err, secret.ErrNotFound) {
 		return errVanished
 	}
@@ -79,8 +126,8 @@ func absent(err error, doing string, e Entry) error {
 }
 
 // learnHave reads the destination's current version, and with it everything that changed there since the listing.
-func (e *Engine) learnHave(ctx context.Context, k *knowledge) error {
-	v, m, err := e.Destination.Get(ctx, k.entry.Name)
+func (r *run) learnHave(ctx context.Context, k *knowledge) error {
+	v, m, err := r.Destination.Get(ctx, k.entry.Name)
 	switch {
 	case errors.Is(err, secret.ErrDisabled):
 		k.row.disabled = true
@@ -91,13 +138,14 @@ func (e *Engine) learnHave(ctx context.Context, k *knowledge) error {
 		return fmt.Errorf("read %q in the destination: %w", k.entry.Name, err)
 	}
 	k.row, k.have = newRow(m), &v
+	k.row.tags = m.Tags
 	return nil
 }
 
 // learnEarlier looks whether an earlier version of a secret without our tags carries them: then a person wrote the
 // newest one over a copy of ours.
-func (e *Engine) learnEarlier(ctx context.Context, k *knowledge) error {
-	versions, err := e.Destination.Versions(ctx, k.entry.Name)
+func (r *run) learnEarlier(ctx context.Context, k *knowledge) error {
+	versions, err := r.Destination.Versions(ctx, k.entry.Name)
 	if err != nil {
 		return fmt.Errorf("list the versions of %q: %w", k.entry.Name, err)
 	}

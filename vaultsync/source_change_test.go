@@ -70,11 +70,11 @@ func TestSourceChanges(t *testing.T) {
 		}, {
 			what: "wiped", versions: []int{2},
 			change: func(m mount) { m.wipe("app/db") },
-			want:   nil, value: "one", made: 1,
+			want:   []string{"skip app-db source-deleted"}, value: "one", made: 1,
 		}, {
 			what: "removed on version 1", versions: []int{1},
 			change: func(m mount) { m.remove("app/db") },
-			want:   nil, value: "one", made: 1,
+			want:   []string{"skip app-db source-deleted"}, value: "one", made: 1,
 		}, {
 			what: "wiped and made anew, at the same version", versions: []int{2},
 			change: func(m mount) { m.wipe("app/db"); m.put("app/db", `{"password":"two"}`) },
@@ -87,7 +87,7 @@ func TestSourceChanges(t *testing.T) {
 			what: "wiped and made anew, at a lower version", versions: []int{2},
 			seed:   func(m mount) { m.put("app/db", `{"password":"one"}`) },
 			change: func(m mount) { m.wipe("app/db"); m.put("app/db", `{"password":"two"}`) },
-			want:   []string{"conflict app-db regressed"}, value: "one", made: 1,
+			want:   []string{"update app-db source-changed"}, value: "two", made: 2,
 		}, {
 			what: "wiped to metadata only", versions: []int{2},
 			change: func(m mount) { m.wipe("app/db"); m.describe("app/db", `{"custom_metadata":{"owner":"b"}}`) },

@@ -18,7 +18,13 @@ func fingerprint(m Mount, s State, now time.Time) string {
 	text := fmt.Sprintf("%s\x00%d\x00%d\x00%s\x00%t\x00%t",
 		m.ID, m.Version, s.Version, s.Created.UTC().Format(time.RFC3339Nano), s.Destroyed, s.Gone(now))
 	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:8])
+	return mountPrint(m) + hex.EncodeToString(sum[:8])
+}
+
+// mountPrint is the beginning of every fingerprint: it tells whether the mount is the one the copy was made from.
+func mountPrint(m Mount) string {
+	sum := sha256.Sum256([]byte(m.ID))
+	return hex.EncodeToString(sum[:3])
 }
 
 // stamp is what a copy records about itself in its tags.

@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,16 +18,19 @@ import (
 type found struct {
 	mu      sync.Mutex
 	entries []Entry
+	tell    func(Entry)
+	proof   *proof
 }
 
-// walk finds every secret the rules select. What it could not read goes into the report as failed and missing; a
-// source that is sealed or gone ends the walk with an error, since then every answer is worth nothing.
-func (e *Engine) walk(ctx context.Context, report *Report) ([]Entry, error) {
+// walk finds every secret the rules select, and tells of each as it comes. What it could not read goes into the report
+// as failed and missing; a source that is sealed or gone ends the walk with an error, since then every answer is worth
+// nothing.
+func (e *Engine) walk(ctx context.Context, report *Report, tell func(Entry)) ([]Entry, *proof, error) {
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
 	var group errgroup.Group
 	group.SetLimit(e.Workers)
-	f := &found{}
+	f := &found{tell: tell, proof: newProof()}
 	shown := map[string][]Mount{}
 	for _, m := range e.mounts() {
 		if err := e.show(ctx, m.source, shown); err != nil {
@@ -39,14 +43,20 @@ func (e *Engine) walk(ctx context.Context, report *Report) ([]Entry, error) {
 			report.fail(Item{Source: m.path}, err)
 			continue
 		}
-		w := walker{source: e.Sources[m.source], mount: mount, rules: m.rules, found: f, report: report, group: &group, abort: abort}
-		for _, dir := range m.bases() {
+		f.proof.mount(m.source, mount)
+		w := walker{
+			name: m.source, destination: e.Name, source: e.Sources[m.source], mount: mount, rules: m.rules,
+			found: f, report: report, group: &group, abort: abort,
+		}
+		for _, dir := range m.bases(e.Name) {
 			w.visit(ctx, dir)
 		}
 	}
 	_ = group.Wait()
-	slices.SortFunc(f.entries, func(a, b Entry) int { return strings.Compare(a.Where(), b.Where()) })
-	return f.entries, context.Cause(ctx)
+	slices.SortFunc(f.entries, func(a, b Entry) int {
+		return cmp.Or(strings.Compare(a.Mount.Path, b.Mount.Path), strings.Compare(a.Path, b.Path))
+	})
+	return f.entries, f.proof, context.Cause(ctx)
 }
 
 // show asks a source for its mounts, once a run.
@@ -86,7 +96,8 @@ func prove(shown []Mount, path string) (Mount, error) {
 	return Mount{}, fmt.Errorf("find mount %q: %w, or the token may not see it", path, secret.ErrNotFound)
 }
 
-// mountRules are the rules of one mount, in their order.
+// mountRules are the rules of one mount, in their order, those of other destinations among them: a secret belongs to the
+// first rule that selects it, wherever that leads.
 type mountRules struct {
 	source, path string
 	rules        []*Rule
@@ -94,27 +105,34 @@ type mountRules struct {
 
 // mounts groups the rules by mount.
 func (e *Engine) mounts() []mountRules {
-	var out []mountRules
+	var all, out []mountRules
 	at := map[[2]string]int{}
 	for i := range e.Settings.Rules {
 		r := &e.Settings.Rules[i]
 		key := [2]string{r.source(), strings.Trim(r.Mount, "/")}
 		n, ok := at[key]
 		if !ok {
-			n = len(out)
+			n = len(all)
 			at[key] = n
-			out = append(out, mountRules{source: key[0], path: key[1]})
+			all = append(all, mountRules{source: key[0], path: key[1]})
 		}
-		out[n].rules = append(out[n].rules, r)
+		all[n].rules = append(all[n].rules, r)
+	}
+	for _, m := range all {
+		if len(m.bases(e.Name)) > 0 {
+			out = append(out, m)
+		}
 	}
 	return out
 }
 
-// bases are the folders to start from: none lies inside another, and none twice.
-func (m mountRules) bases() []string {
+// bases are the folders to start from for a destination: none lies inside another, and none twice.
+func (m mountRules) bases(destination string) []string {
 	var all, out []string
 	for _, r := range m.rules {
-		all = append(all, r.bases()...)
+		if r.destination() == destination {
+			all = append(all, r.bases()...)
+		}
 	}
 	for i, b := range all {
 		covered := false
@@ -132,13 +150,15 @@ func (m mountRules) bases() []string {
 
 // walker walks one mount.
 type walker struct {
-	source Source
-	mount  Mount
-	rules  []*Rule
-	found  *found
-	report *Report
-	group  *errgroup.Group
-	abort  context.CancelCauseFunc
+	name        string // of the source
+	destination string
+	source      Source
+	mount       Mount
+	rules       []*Rule
+	found       *found
+	report      *Report
+	group       *errgroup.Group
+	abort       context.CancelCauseFunc
 }
 
 // visit lists a folder, in a goroutine of its own when one is free, and goes on into its folders.
@@ -154,6 +174,7 @@ func (w walker) visit(ctx context.Context, dir string) {
 
 func (w walker) list(ctx context.Context, dir string) {
 	names, err := w.source.List(ctx, w.mount, dir)
+	w.found.proof.folder(w.name, w.mount, dir, err == nil)
 	if err != nil {
 		if gone(err, func() error { _, err := w.source.Mounts(ctx); return err }) {
 			w.abort(err)
@@ -178,14 +199,24 @@ func (w walker) list(ctx context.Context, dir string) {
 
 // take gives the path to the first rule that selects it.
 func (w walker) take(path string) {
-	for _, r := range w.rules {
+	r := ruleOf(w.rules, path)
+	if r == nil || r.destination() != w.destination {
+		return
+	}
+	w.found.proof.found(w.name, w.mount)
+	entry := Entry{Rule: r, Mount: w.mount, Path: path, Ref: secret.EncodePath(w.mount.Path, path, "")}
+	w.found.mu.Lock()
+	w.found.entries = append(w.found.entries, entry)
+	w.found.mu.Unlock()
+	w.found.tell(entry)
+}
+
+// ruleOf is the first of the rules that selects the path; nil when none does.
+func ruleOf(rules []*Rule, path string) *Rule {
+	for _, r := range rules {
 		if r.selects(path) {
-			w.found.mu.Lock()
-			defer w.found.mu.Unlock()
-			w.found.entries = append(w.found.entries, Entry{
-				Rule: r, Mount: w.mount, Path: path, Ref: secret.EncodePath(w.mount.Path, path, ""),
-			})
-			return
+			return r
 		}
 	}
+	return nil
 }

@@ -1,0 +1,132 @@
+package vaultsync
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/keyferry/keyferry/secret"
+)
+
+// gathered is what both sides hold, before anything is decided.
+type gathered struct {
+	rows    map[string]*row // destination, by folded name; Keyferry's own left out
+	entries []Entry         // source, what the rules select; not yet named
+	proof   *proof          // what of the source was seen
+	states  map[string]State
+	fields  map[string]Fields // of paths whose data had to be read to know their keys, by Ref without key
+}
+
+// gather lists the destination and walks the source at the same time, because the one is bound by pages that follow
+// one another and the other by calls at once. As soon as both sides have shown a secret its metadata is read: it is
+// sure to be needed, and by the time the last page is there most of it is known.
+func (e *Engine) gather(ctx context.Context, s Scope, report *Report) (*gathered, error) {
+	g := &gathered{rows: map[string]*row{}, states: map[string]State{}, fields: map[string]Fields{}}
+	ahead := &lookahead{engine: e, scope: s, states: g.states, seen: map[string]bool{}, places: map[string]Entry{}}
+	ahead.group.SetLimit(e.Workers)
+	both, listing := errgroup.WithContext(ctx) // ends with the listings, and the reads go on
+	both.Go(func() error {
+		for m, err := range e.Destination.List(listing) {
+			if err != nil {
+				return fmt.Errorf("list the destination: %w", err)
+			}
+			if secret.Own(m.Name) {
+				continue
+			}
+			r := newRow(m)
+			g.rows[secret.FoldName(m.Name)] = r
+			ahead.row(ctx, r)
+		}
+		return nil
+	})
+	both.Go(func() error {
+		var err error
+		g.entries, g.proof, err = e.walk(listing, report, func(entry Entry) { ahead.entry(ctx, entry) })
+		if err != nil {
+			return fmt.Errorf("walk the source: %w", err)
+		}
+		return nil
+	})
+	err := both.Wait()
+	_ = ahead.group.Wait()
+	return g, err
+}
+
+// lookahead reads the metadata of secrets that both sides hold while they are still being listed. What it cannot read
+// is read again when it is needed, and reported then.
+type lookahead struct {
+	engine *Engine
+	scope  Scope
+	group  errgroup.Group
+
+	mu     sync.Mutex
+	seen   map[string]bool  // paths the destination has shown, not yet met
+	places map[string]Entry // paths the source has shown, not yet met
+	states map[string]State
+}
+
+// row is told of each secret the destination lists.
+func (l *lookahead) row(ctx context.Context, r *row) {
+	if r.path == "" {
+		return
+	}
+	path, _, _ := strings.Cut(r.path, "#") // a '#' of the path itself is escaped
+	l.mu.Lock()
+	place, met := l.places[path]
+	if met {
+		delete(l.places, path)
+	} else {
+		l.seen[path] = true
+	}
+	l.mu.Unlock()
+	if met {
+		l.read(ctx, place)
+	}
+}
+
+// entry is told of each secret the source lists.
+func (l *lookahead) entry(ctx context.Context, e Entry) {
+	if e.Mount.Version != 2 || l.scope.Full || !l.scope.holds(e) {
+		return
+	}
+	l.mu.Lock()
+	met := l.seen[e.Ref]
+	if met {
+		delete(l.seen, e.Ref)
+	} else {
+		l.places[e.Ref] = e
+	}
+	l.mu.Unlock()
+	if met {
+		l.read(ctx, e)
+	}
+}
+
+func (l *lookahead) read(ctx context.Context, e Entry) {
+	l.mu.Lock()
+	_, known := l.states[e.Ref]
+	if !known {
+		l.states[e.Ref] = State{} // taken; as:key has several rows for one path
+	}
+	l.mu.Unlock()
+	if known {
+		return
+	}
+	l.group.Go(func() error {
+		s, err := l.engine.Sources[e.Rule.source()].Metadata(ctx, e.Mount, e.Path)
+		if len(e.Rule.Metadata) == 0 {
+			s.Custom = nil
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if err != nil {
+			delete(l.states, e.Ref)
+		} else {
+			l.states[e.Ref] = s
+		}
+		return nil
+	})
+}

@@ -1,0 +1,178 @@
+package vaultsync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/keyferry/keyferry/secret"
+	"github.com/keyferry/keyferry/state"
+)
+
+// Records keeps what runs tell one another: the scopes that wait, how far the run at work is, and the last report. None
+// of it is needed for a run to be right. state.Blob and state.Memory implement it.
+type Records interface {
+	Get(ctx context.Context, key string) (state.Record, error)
+	Put(ctx context.Context, key string, data []byte, etag string) (string, error)
+	Delete(ctx context.Context, key, etag string) error
+}
+
+// Progress is how far the run at work is.
+type Progress struct {
+	Since time.Time `json:"since"`
+	Done  int       `json:"done"`
+	Total int       `json:"total"`
+}
+
+func (e *Engine) key(what string) string { return "sync/" + secret.FoldName(e.Name) + "/" + what }
+
+// maxWaiting bounds the scopes that wait; what comes beyond makes the next run a whole one.
+const maxWaiting = 50
+
+// wait keeps a scope for the run that holds the lease, or for the next one.
+func (e *Engine) wait(ctx context.Context, s Scope) error {
+	if e.Records == nil {
+		return nil
+	}
+	for range 5 { // somebody else may be adding too
+		waiting, etag, err := e.waiting(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(waiting, s) {
+			return nil
+		}
+		if waiting = append(waiting, s); len(waiting) > maxWaiting {
+			waiting = []Scope{{}}
+		}
+		data, err := json.Marshal(waiting)
+		if err != nil {
+			return err
+		}
+		if _, err = e.Records.Put(ctx, e.key("waiting"), data, etag); !errors.Is(err, secret.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("keep the scope for the next run: %w", secret.ErrConflict)
+}
+
+func (e *Engine) waiting(ctx context.Context) ([]Scope, string, error) {
+	record, err := e.Records.Get(ctx, e.key("waiting"))
+	if errors.Is(err, secret.ErrNotFound) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("read the scopes that wait: %w", err)
+	}
+	var waiting []Scope
+	if err := json.Unmarshal(record.Data, &waiting); err != nil {
+		return nil, record.ETag, nil // somebody's edit: replaced by the next one
+	}
+	return waiting, record.ETag, nil
+}
+
+// takeWaiting removes the scopes that wait and returns them. What is removed and then cut off before it ran is covered
+// by the next timer, which runs everything.
+func (e *Engine) takeWaiting(ctx context.Context) []Scope {
+	if e.Records == nil {
+		return nil
+	}
+	waiting, etag, err := e.waiting(ctx)
+	if err != nil || len(waiting) == 0 {
+		return nil
+	}
+	if err := e.Records.Delete(ctx, e.key("waiting"), etag); err != nil {
+		return nil
+	}
+	return waiting
+}
+
+// Running is how far the run at work says it is; the zero Progress when it does not say.
+func (e *Engine) Running(ctx context.Context) Progress {
+	var p Progress
+	if e.Records == nil {
+		return p
+	}
+	if record, err := e.Records.Get(ctx, e.key("running")); err == nil {
+		_ = json.Unmarshal(record.Data, &p)
+	}
+	return p
+}
+
+// Last is the last report about the whole destination; secret.ErrNotFound before the first run.
+func (e *Engine) Last(ctx context.Context) (*Report, error) {
+	if e.Records == nil {
+		return nil, fmt.Errorf("read the last report: %w", secret.ErrNotFound)
+	}
+	record, err := e.Records.Get(ctx, e.key("last"))
+	if err != nil {
+		return nil, fmt.Errorf("read the last report: %w", err)
+	}
+	r := &Report{}
+	if err := json.Unmarshal(record.Data, r); err != nil {
+		return nil, fmt.Errorf("read the last report: %w", secret.ErrInvalid)
+	}
+	return r, nil
+}
+
+// keptItems bounds the report that is kept; the counts are always whole.
+const keptItems = 1000
+
+// keep stores the report. That it could not be stored changes nothing about the run.
+func (e *Engine) keep(ctx context.Context, s Scope, r *Report) {
+	if e.Records == nil {
+		return
+	}
+	what := "last"
+	if s.Rule != "" || s.Prefix != "" {
+		what = "last-part" // the last whole one says what is known of the rest
+	}
+	short := r.short(keptItems)
+	data, err := json.Marshal(short)
+	if err == nil && len(data) <= state.MaxRecord {
+		_ = e.replace(ctx, e.key(what), data)
+	}
+	_ = e.Records.Delete(context.WithoutCancel(ctx), e.key("running"), e.etag(ctx, e.key("running")))
+}
+
+func (e *Engine) etag(ctx context.Context, key string) string {
+	record, err := e.Records.Get(ctx, key)
+	if err != nil {
+		return ""
+	}
+	return record.ETag
+}
+
+func (e *Engine) replace(ctx context.Context, key string, data []byte) error {
+	_, err := e.Records.Put(ctx, key, data, e.etag(ctx, key))
+	return err
+}
+
+// tellEvery is how often a run says how far it is.
+const tellEvery = 5 * time.Second
+
+// teller tells the caller at every step, and the record now and then.
+func (e *Engine) teller(ctx context.Context) func(done, total int) {
+	began := e.Now()
+	last := began
+	var mu sync.Mutex
+	return func(done, total int) {
+		e.Progress(done, total)
+		now := e.Now()
+		if e.Records == nil || !mu.TryLock() {
+			return
+		}
+		defer mu.Unlock()
+		if now.Sub(last) < tellEvery {
+			return
+		}
+		last = now
+		if data, err := json.Marshal(Progress{Since: began.UTC(), Done: done, Total: total}); err == nil {
+			_ = e.replace(ctx, e.key("running"), data)
+		}
+	}
+}
