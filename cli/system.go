@@ -43,7 +43,13 @@ type outside struct {
 	azure      *http.Client      // Key Vault and those who get the alerts
 	vault      http.RoundTripper // HashiCorp Vault; nil: the adapter's own
 	credential azcore.TokenCredential
-	leases     state.Leaser
+	leases     store
+}
+
+// store keeps leases and the records of rotations.
+type store interface {
+	state.Leaser
+	rotation.Ledger
 }
 
 // build composes the system. log gets the alerts, progress the sync's advance.
@@ -90,7 +96,8 @@ func (p Process) compose(c config.Config, out outside, log *slog.Logger, progres
 		return nil, err
 	}
 	s.rotation, err = rotation.New(rotation.Options{
-		Secrets: keys, Lock: lock, Alerts: s.alerts, Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
+		Secrets: keys, List: keys.List, Records: out.leases, Scope: vaultHost(c.KeyVault.URL), Lock: lock, Alerts: s.alerts,
+		Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
 		Deps: rotation.Deps{HTTP: out.azure, Azure: out.credential, Dial: (&net.Dialer{}).DialContext, Now: time.Now},
 	})
 	return s, err
@@ -125,8 +132,8 @@ func source(v config.Vault, out outside) (*vault.Client, error) {
 	return vault.New(vault.Options{Address: v.Address, Namespace: v.Namespace, CACert: pem, Auth: auth, Transport: out.vault})
 }
 
-// leaser opens the store of leases.
-func leaser(s config.State, credential azcore.TokenCredential) (state.Leaser, error) {
+// leaser opens the store of leases and records.
+func leaser(s config.State, credential azcore.TokenCredential) (store, error) {
 	if s.URL == config.MemoryState {
 		return state.NewMemory(time.Now), nil
 	}

@@ -59,8 +59,8 @@ type doomedSecrets struct {
 	rotation.Secrets
 }
 
-func (s doomedSecrets) Get(ctx context.Context, name string) (v secret.Value, m secret.Meta, err error) {
-	if dead := s.d.call("get", func() { v, m, err = s.Secrets.Get(ctx, name) }); dead != nil {
+func (s doomedSecrets) GetVersion(ctx context.Context, name, version string) (v secret.Value, m secret.Meta, err error) {
+	if dead := s.d.call("get", func() { v, m, err = s.Secrets.GetVersion(ctx, name, version) }); dead != nil {
 		return secret.Value{}, secret.Meta{}, dead
 	}
 	return v, m, err
@@ -159,10 +159,11 @@ func TestALostLeaseEndsTheRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		version := r.seed(withTag(secret.TagRotationType, "fake"))
-		slow := &target{set: func(ctx context.Context, _, _ rotation.Credential) error {
+		slow := newTarget()
+		slow.set = func(ctx context.Context, _, _ rotation.Credential) error {
 			time.Sleep(30 * time.Second) // does not look at its context
 			return nil
-		}}
+		}
 		e := r.engine(slow.options, func(o *rotation.Options) {
 			o.Lock = func(ctx context.Context, lease string, fn func(context.Context) error) error {
 				return state.Hold(ctx, stingy{r.leases}, lease, "test", fn)
