@@ -65,9 +65,10 @@ func (r *run) start(ctx context.Context, d decision) (Outcome, error) {
 	if err := r.entry.save(ctx); err != nil {
 		return Outcome{}, err
 	}
+	found := r.resumed && f.Phase == published
 	done, err := r.fly(ctx)
-	if err == nil && r.resumed && r.entry.Flight == nil && r.made == nil && !r.ask.stray {
-		// What was found half done is out of the way: now for what was asked.
+	if err == nil && found && r.entry.Flight == nil && !r.ask.stray {
+		// What was found to be published is out of the way: now for what was asked.
 		again := &run{Engine: r.Engine, ask: r.ask, entry: r.entry}
 		return again.begin(ctx)
 	}

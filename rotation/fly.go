@@ -120,7 +120,13 @@ func (r *run) drive(ctx context.Context, f *flight) error {
 			return keep(err)
 		}
 	case published:
+		if err := r.follow(ctx, f); err != nil {
+			return err
+		}
 		r.next = r.current
+		if r.resumed {
+			r.announce(f, time.Time{}, r.facts.meta.Expires) // by an alert with the same ID, should it have been told before
+		}
 	}
 	for range maxPublishes {
 		if f.Phase == applied {
@@ -144,7 +150,7 @@ func (r *run) drive(ctx context.Context, f *flight) error {
 	return r.end(ctx, f)
 }
 
-// acknowledge takes note of a publish whose record was lost. The tags prove which rotation made the version; that it has
+// acknowledge takes note of a publish of which the record does not tell. The tags prove which rotation made the version; that it has
 // another value than the candidate would mean that somebody copied the tags.
 func (r *run) acknowledge(ctx context.Context, f *flight) error {
 	if stages(r.strategy) {
@@ -161,6 +167,25 @@ func (r *run) acknowledge(ctx context.Context, f *flight) error {
 	}
 	f.Phase, f.Version, f.At, f.Retire = published, r.facts.meta.Version, made.At, made.At.Add(r.grace())
 	f.Credential = made.Credential
+	r.announce(f, time.Time{}, r.facts.meta.Expires)
+	return r.entry.save(ctx)
+}
+
+// follow takes note of a second version of the same rotation: after a lost answer, or by another executor, the same
+// value is published twice.
+func (r *run) follow(ctx context.Context, f *flight) error {
+	current := r.facts.meta.Version
+	made, err := secret.ParseRotationState(r.facts.meta.Tags[secret.TagRotationState])
+	if r.facts.missing || r.facts.disabled || current == f.Version || err != nil || made.ID != f.ID {
+		return nil
+	}
+	value, _, err := r.Secrets.GetVersion(ctx, r.ask.Name, f.Version)
+	switch {
+	case err == nil && value.Equal(r.value):
+		f.Version = current
+	case err != nil && secret.IsTransient(err):
+		return fmt.Errorf("read the version that was published: %w", err)
+	}
 	return nil
 }
 

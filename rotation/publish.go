@@ -54,21 +54,23 @@ func (r *run) publish(ctx context.Context, f *flight) error {
 	f.Phase, f.Version, f.At, f.Retire = published, meta.Version, made.At, made.At.Add(r.grace())
 	f.Credential = r.next.ID
 	r.value, r.facts.meta, r.current = value, meta, r.next
-	r.announce(f, old, draft.Expires)
+	r.announce(f, old.Expires, draft.Expires)
 	return r.entry.save(ctx)
 }
 
-// announce makes the outcome of a publish and owes the alert of it.
-func (r *run) announce(f *flight, old secret.Meta, expires time.Time) {
+// announce makes the outcome of a publish and owes the alert of it. before is the expiry of the version that was
+// replaced, zero when that is not known any more.
+func (r *run) announce(f *flight, before, expires time.Time) {
 	text := map[Reason]string{
-		ReasonExpired: "it had expired", ReasonAge: "it was as old as it may get", ReasonForced: "somebody asked for it",
+		ReasonNearExpiry: "it was close to its expiry", ReasonExpired: "it had expired",
+		ReasonAge: "it was as old as it may get", ReasonForced: "somebody asked for it",
 	}[f.Reason]
-	if f.Reason == ReasonNearExpiry {
-		text = "it expires in " + inDays(old.Expires.Sub(f.Began))
+	if f.Reason == ReasonNearExpiry && !before.IsZero() {
+		text = "it expires in " + inDays(before.Sub(f.Began))
 	}
 	r.made = &Outcome{
-		Verdict: Rotated, Reason: f.Reason, Name: old.Name, OldVersion: f.Source, NewVersion: f.Version, Expires: expires,
-		Text: text + ": rotated, valid until " + expires.Format(time.DateOnly),
+		Verdict: Rotated, Reason: f.Reason, Name: r.entry.Secret, OldVersion: f.Source, NewVersion: f.Version, Expires: expires,
+		Text: text + ": rotated, valid until " + expires.UTC().Format(time.DateOnly),
 	}
 	r.owe(r.success(f))
 }
