@@ -43,16 +43,11 @@ func (m minting) apply(ctx context.Context, r *run, f *flight) error {
 			return err
 		}
 	}
-	if len(live) > 0 {
-		// Claim the record before taking away what another executor may be about to publish: its next write fails.
-		f.Credential = ""
-		r.entry.Claims++
-		if err := r.entry.save(ctx); err != nil {
-			return err
-		}
-	}
-	if err := m.discard(ctx, r, live); err != nil {
+	if err := m.clear(ctx, r, f, live); err != nil {
 		return err
+	}
+	if !r.atSource(f) {
+		return stop(Nothing, ReasonSuperseded, "it was changed before the target was")
 	}
 	return m.mint(ctx, r, f)
 }
@@ -65,18 +60,34 @@ func (m minting) inquire(ctx context.Context, r *run, f *flight, live []string) 
 	}
 	if ok && !p.Intent && p.State.ID == f.ID {
 		r.next = p.credential()
-		if !slices.Contains(live, r.next.ID) && r.atSource(f) {
+		if !slices.Contains(live, r.next.ID) {
 			return false, nil // gone from the target: make another
 		}
 		return true, m.proven(ctx, r)
 	}
-	if !r.atSource(f) {
-		if err := m.discard(ctx, r, live); err != nil {
-			return false, err
-		}
-		return false, stop(Nothing, ReasonSuperseded, "it was changed before the target was")
-	}
 	return false, nil
+}
+
+// clear takes away what earlier attempts left behind. It claims the record first, so that the next write of an executor
+// which is about to publish one of them fails, and looks once more for one that is published already.
+func (m minting) clear(ctx context.Context, r *run, f *flight, live []string) error {
+	if len(live) == 0 {
+		return nil
+	}
+	f.Credential = ""
+	r.entry.Claims++
+	if err := r.entry.save(ctx); err != nil {
+		return err
+	}
+	if err := r.look(ctx); err != nil {
+		return keep(err)
+	}
+	if !r.facts.missing && !r.facts.disabled {
+		if err := r.learn(); err != nil {
+			return err
+		}
+	}
+	return m.discard(ctx, r, live)
 }
 
 // mint makes a credential and keeps it at once. One that cannot be kept is taken away again.
@@ -130,9 +141,12 @@ func (m minting) minted(ctx context.Context, r *run, f *flight) (live []string, 
 	return live, err
 }
 
-// discard takes credentials away of which nobody has the value.
+// discard takes credentials away of which nobody has the value. The one that readers use is never among them.
 func (m minting) discard(ctx context.Context, r *run, ids []string) error {
 	for _, id := range ids {
+		if id == r.current.ID {
+			continue
+		}
 		err := r.touch(ctx, "discard a credential at target "+quoted(r.target.Name), func(ctx context.Context) error {
 			return m.minter.Retire(ctx, Credential{ID: id}, r.current)
 		})
