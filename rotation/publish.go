@@ -44,9 +44,9 @@ func (r *run) publish(ctx context.Context, f *flight) error {
 	})
 	switch {
 	case err == nil:
-	case secret.IsTransient(err) || errors.Is(err, secret.ErrDeleted):
+	case secret.IsTransient(err) || errors.Is(err, secret.ErrDeleted) && !f.Local:
 		return err
-	case stages(r.strategy):
+	case !f.Local:
 		return park(Failed, ReasonPublish, "Key Vault refuses its new version: %v", err)
 	default:
 		return stop(Failed, ReasonPublish, "Key Vault refuses its new version: %v", err)
