@@ -119,7 +119,7 @@ func (r *run) prepare(ctx context.Context, d decision) (*flight, error) {
 // rehearse proves that the new value could be written to Vault, while nothing has changed yet.
 func (r *run) rehearse(ctx context.Context) error {
 	err := r.touch(ctx, "see whether Vault can be written", func(ctx context.Context) error {
-		return r.Options.WriteBack.WriteBack(ctx, r.ask.Name, r.facts.meta, secret.Value{})
+		return r.Options.WriteBack.PreflightWriteBack(ctx, r.ask.Name)
 	})
 	if err != nil && !secret.IsTransient(err) {
 		return stop(Manual, ReasonNotCutOver, "it is to be written back to Vault, and that cannot be: %v", err)

@@ -178,7 +178,7 @@ func unfit(meta secret.Meta, target Target, when due) (decision, bool) {
 				"%s, but its tag %s has %d characters, and a new version takes %d", when.text, quoted(name), n, secret.MaxTagValue)}, true
 		}
 	}
-	if !isRaw(target.Format) {
+	if !raw(target.Format) {
 		return decision{}, false
 	}
 	media, _, err := mime.ParseMediaType(meta.ContentType)

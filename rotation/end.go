@@ -40,7 +40,7 @@ func (r *run) writeBack(ctx context.Context, f *flight) error {
 		err = fmt.Errorf("%w: it has another version by now", secret.ErrConflict)
 	default:
 		err = r.touch(ctx, "write back to Vault", func(ctx context.Context) error {
-			return r.Options.WriteBack.WriteBack(ctx, r.ask.Name, r.facts.meta, r.value)
+			return r.Options.WriteBack.WriteBack(ctx, r.ask.Name)
 		})
 	}
 	if err != nil && secret.IsTransient(err) {
@@ -93,7 +93,7 @@ func (r *run) replaced(ctx context.Context, f *flight) (Credential, error) {
 	value, meta, err := r.Secrets.GetVersion(ctx, r.ask.Name, f.Source)
 	switch {
 	case err == nil:
-		if c, err := r.target.credential(r.form, value, meta); err == nil {
+		if c, err := r.target.credential(r.format, value, meta); err == nil {
 			old = c
 		}
 	case !errors.Is(err, secret.ErrNotFound) && !errors.Is(err, secret.ErrDisabled):

@@ -25,13 +25,16 @@ type Secrets interface {
 	UpdateVersion(ctx context.Context, name, version string, p secret.Patch) (secret.Meta, error)
 }
 
-// WriteBack is the way of a new value to HashiCorp Vault.
+// WriteBack is the way of a new value to the HashiCorp Vault that the secret was copied from, as its tags tell. The sync
+// engine is a WriteBack.
 type WriteBack interface {
-	// WriteBack writes value where the tags in meta say that the secret came from, if Vault still has what they
-	// record, and brings the tags of the secret up to date; secret.ErrConflict if it has not. It is idempotent: when
-	// Vault has the value already, only the tags are seen to. With the zero Value it writes nothing and says whether
-	// it could.
-	WriteBack(ctx context.Context, name string, meta secret.Meta, value secret.Value) error
+	// PreflightWriteBack says whether the secret could be written back, and changes nothing; secret.ErrConflict when
+	// Vault has another version than the tags record.
+	PreflightWriteBack(ctx context.Context, name string) error
+	// WriteBack writes the current value of the secret to Vault, if Vault still has what the tags record, and brings
+	// the tags up to date; secret.ErrConflict if it has not. It is idempotent: when Vault has the value already, only
+	// the tags are seen to.
+	WriteBack(ctx context.Context, name string) error
 }
 
 // Options is all an Engine needs. Secrets, Records, Lock and Alerts are mandatory.
@@ -51,7 +54,6 @@ type Options struct {
 	WriteBack   WriteBack // nil: no target may ask for it
 
 	Kinds    []Kind
-	Formats  func(spec string) (Form, error) // the forms of values beside the raw one; nil: none
 	Settings Settings
 	Hash     func(secret.Value) string // makes the vault-hash tag, "" when it cannot; nil: the tag is dropped
 	Now      func() time.Time          // nil: time.Now
@@ -107,12 +109,6 @@ func (e *Engine) faultsOf(t Target) []error {
 		faults = append(faults, fmt.Errorf("type: there is no rotator %q", t.Type))
 	} else if err := k.Check(t.Params); err != nil {
 		faults = append(faults, fmt.Errorf("params: %w", err))
-	}
-	if _, err := e.form(t.Format); err != nil {
-		faults = append(faults, fmt.Errorf("format: %w", err))
-	}
-	if _, err := e.form(t.Admin.Format); err != nil {
-		faults = append(faults, fmt.Errorf("admin.format: %w", err))
 	}
 	if t.WriteBack && e.WriteBack == nil {
 		faults = append(faults, errors.New("writeBack: there is no Vault to write to"))

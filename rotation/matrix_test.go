@@ -34,11 +34,11 @@ func (anyValue) Choose(_ rotation.Credential, random io.Reader) (rotation.Creden
 // scene is a rig with a world beside it.
 type scene struct {
 	*rig
-	world  world
-	vault2 *inVault // nil: the secret never was in Vault
-	old    string   // version that is due
-	rnd    *mathrand.Rand
-	rndMu  sync.Mutex
+	world world
+	hashi *inVault // nil: the secret never was in Vault
+	old   string   // version that is due
+	rnd   *mathrand.Rand
+	rndMu sync.Mutex
 }
 
 // scenery is how a scene is set.
@@ -68,12 +68,7 @@ func (c scenery) set(t *testing.T) *scene {
 		}
 	})
 	if c.writeBack {
-		s.vault2 = &inVault{value: oldValue, tag: func(ctx context.Context, m secret.Meta) error {
-			tags := maps.Clone(m.Tags)
-			tags[secret.TagAuthority] = "vault"
-			_, err := s.secrets.UpdateVersion(ctx, m.Name, m.Version, secret.Patch{Tags: tags})
-			return err
-		}}
+		s.hashi = &inVault{value: oldValue, keys: s.secrets}
 	}
 	if w, ok := s.world.(interface{ watch(func(string)) }); ok {
 		w.watch(func(value string) {
@@ -107,10 +102,10 @@ func (s *scene) start(p *process, leases state.Leaser, change ...func(*rotation.
 			return s.world.rotator(p), nil
 		}))
 		o.Settings.Targets = []rotation.Target{{
-			Name: "fake", Type: "fake", Secrets: []string{"app-*"}, Outage: true, Grace: grace, WriteBack: s.vault2 != nil,
+			Name: "fake", Type: "fake", Secrets: []string{"app-*"}, Outage: true, Grace: grace, WriteBack: s.hashi != nil,
 		}}
-		if s.vault2 != nil {
-			o.WriteBack = s.vault2
+		if s.hashi != nil {
+			o.WriteBack = s.hashi
 		}
 	}, p.options(leases)}, change...)...)
 }
@@ -292,8 +287,8 @@ func (s *scene) converged(t *testing.T, c scenery, mayRepeat, lost bool) {
 	if live := s.world.live(); c.retires && !slices.Equal(live, []string{current.Value}) || len(live) > 2 {
 		t.Errorf("%d credentials are live", len(live))
 	}
-	if s.vault2 != nil && (s.vault2.holds() != current.Value || current.Tags[secret.TagAuthority] != "vault") {
-		t.Errorf("Vault has the new value: %v, authority is %s", s.vault2.holds() == current.Value, current.Tags[secret.TagAuthority])
+	if s.hashi != nil && (s.hashi.holds() != current.Value || current.Tags[secret.TagAuthority] != "vault") {
+		t.Errorf("Vault has the new value: %v, authority is %s", s.hashi.holds() == current.Value, current.Tags[secret.TagAuthority])
 	}
 	if w, ok := s.world.(*manyPasswords); ok && !maps.Equal(w.saved, w.values) {
 		t.Error("the target would forget the change")

@@ -195,18 +195,21 @@ type watchedWriteBack struct {
 	to rotation.WriteBack
 }
 
-func (w watchedWriteBack) WriteBack(ctx context.Context, name string, meta secret.Meta, value secret.Value) (err error) {
-	what := "write back"
-	if value.IsZero() {
-		what = "write-back rehearsal"
-	}
-	if dead := w.p.call(what, func() { err = w.to.WriteBack(ctx, name, meta, value) }); dead != nil {
+func (w watchedWriteBack) PreflightWriteBack(ctx context.Context, name string) (err error) {
+	if dead := w.p.call("write-back preflight", func() { err = w.to.PreflightWriteBack(ctx, name) }); dead != nil {
 		return dead
 	}
 	return err
 }
 
-// later lets an hour and some pass in steps of a sweep each.
+func (w watchedWriteBack) WriteBack(ctx context.Context, name string) (err error) {
+	if dead := w.p.call("write back", func() { err = w.to.WriteBack(ctx, name) }); dead != nil {
+		return dead
+	}
+	return err
+}
+
+// sweepFor lets time pass, with a sweep after each step. It returns the error of the last.
 func sweepFor(ctx context.Context, e *rotation.Engine, d, step time.Duration) error {
 	var last error
 	for ; d > 0; d -= step {

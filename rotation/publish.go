@@ -23,7 +23,10 @@ func (r *run) publish(ctx context.Context, f *flight) error {
 	if err := r.mayPublish(ctx, f); err != nil {
 		return err
 	}
-	value, err := r.target.render(r.form, r.value, r.next)
+	if err := r.learn(); err != nil {
+		return keep(err)
+	}
+	value, err := render(r.format, r.value, r.current, r.next)
 	if err != nil {
 		return park(Failed, ReasonFormat, "the new password does not go into its value: %v", err)
 	}
@@ -94,7 +97,7 @@ func (r *run) mayPublish(ctx context.Context, f *flight) error {
 	if r.facts.meta.Version == f.Source {
 		return nil
 	}
-	theirs, err := r.target.credential(r.form, r.value, r.facts.meta)
+	theirs, err := r.target.credential(r.format, r.value, r.facts.meta)
 	if err == nil && theirs.Secret.Equal(r.next.Secret) {
 		f.Source = r.facts.meta.Version
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/keyferry/keyferry/format"
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/state"
 )
@@ -20,7 +21,7 @@ type run struct {
 	value secret.Value // of the current version
 
 	target   Target
-	form     Form
+	format   format.Format
 	rotator  Rotator
 	strategy strategy
 	fresh    bool // the target was told nothing before this run
@@ -76,7 +77,7 @@ func (r *run) look(ctx context.Context) error {
 
 // learn reads the current credential out of the value that was looked at.
 func (r *run) learn() error {
-	c, err := r.target.credential(r.form, r.value, r.facts.meta)
+	c, err := r.target.credential(r.format, r.value, r.facts.meta)
 	if err != nil {
 		return stop(Failed, ReasonFormat, "its value is not of the format %s: %v", quoted(r.target.Format), err)
 	}
@@ -92,7 +93,7 @@ func (r *run) knows(c ...Credential) { r.known = append(r.known, c...) }
 func (r *run) open(ctx context.Context, t Target) error {
 	var err error
 	r.target = t
-	if r.form, err = r.Engine.form(t.Format); err != nil {
+	if r.format, err = format.Parse(t.Format); err != nil {
 		return stop(Failed, ReasonFormat, "the format of its target %s: %v", t.Name, err)
 	}
 	deps := r.Deps
@@ -116,7 +117,7 @@ func (r *run) open(ctx context.Context, t Target) error {
 
 // admin reads the credential of the target's administrator.
 func (r *run) admin(ctx context.Context, a Admin) (Credential, error) {
-	form, err := r.Engine.form(a.Format)
+	where, err := format.Parse(a.Format)
 	var value secret.Value
 	if err == nil {
 		value, _, err = r.Secrets.GetVersion(ctx, a.Secret, "")
@@ -126,7 +127,7 @@ func (r *run) admin(ctx context.Context, a Admin) (Credential, error) {
 	}
 	var c Credential
 	if err == nil {
-		c, err = Target{User: a.User}.credential(form, value, secret.Meta{})
+		c, err = Target{User: a.User}.credential(where, value, secret.Meta{})
 	}
 	if err != nil {
 		return Credential{}, stop(Failed, ReasonTargetFailed, "the admin secret %s of its target cannot be used: %v", a.Secret, err)

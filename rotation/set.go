@@ -32,6 +32,10 @@ func (setting) draw(ctx context.Context, r *run, f *flight) error {
 	if err != nil {
 		return err
 	}
+	r.knows(next)
+	if _, err := render(r.format, r.value, r.current, next); err != nil {
+		return stop(Failed, ReasonFormat, "its value cannot hold what is to come: %v", err)
+	}
 	if err := r.stage(ctx, f, next); err != nil {
 		return err
 	}
@@ -127,7 +131,7 @@ func (s setting) reverse(ctx context.Context, r *run, f *flight, force bool) err
 	if err != nil {
 		return fmt.Errorf("read the old version: %w", err)
 	}
-	old, err := r.target.credential(r.form, value, meta)
+	old, err := r.target.credential(r.format, value, meta)
 	if err != nil {
 		return err
 	}

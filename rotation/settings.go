@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyferry/keyferry/format"
 	"github.com/keyferry/keyferry/secret"
 )
 
@@ -126,6 +127,12 @@ func (t Target) faults() []error {
 	}
 	if !validValidity(t.Validity) {
 		faults = append(faults, fmt.Errorf("validity: %v is not 1 to 3650 days", t.Validity))
+	}
+	if _, err := format.Parse(t.Format); err != nil {
+		faults = append(faults, fmt.Errorf("format: %w", err))
+	}
+	if _, err := format.Parse(t.Admin.Format); err != nil {
+		faults = append(faults, fmt.Errorf("admin.format: %w", err))
 	}
 	if _, err := parseWindow(t.Window); err != nil {
 		faults = append(faults, fmt.Errorf("window: %w", err))

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keyferry/keyferry/keyvault"
 	"github.com/keyferry/keyferry/rotation"
 	"github.com/keyferry/keyferry/secret"
 )
@@ -234,21 +235,30 @@ func (*keyVaultOnly) accepts(string) bool { return true }
 
 func (*keyVaultOnly) rotator(*process) rotation.Rotator { return anyValue{} }
 
-// inVault is a HashiCorp Vault that copies come from.
+// inVault is a HashiCorp Vault that the secret was copied from, with the sync in front of it.
 type inVault struct {
 	mu    sync.Mutex
 	value string
-	tag   func(ctx context.Context, m secret.Meta) error // sees to the tags, as the sync does
+	keys  *keyvault.Client
 }
 
-func (v *inVault) WriteBack(ctx context.Context, _ string, m secret.Meta, value secret.Value) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if value.IsZero() {
-		return nil
+func (v *inVault) PreflightWriteBack(context.Context, string) error { return nil }
+
+func (v *inVault) WriteBack(ctx context.Context, name string) error {
+	value, meta, err := v.keys.Get(ctx, name)
+	if err != nil {
+		return err
 	}
+	if meta.Tags[secret.TagVaultPath] == "" {
+		return fmt.Errorf("write back: %w: it is no copy any more", secret.ErrConflict)
+	}
+	v.mu.Lock()
 	v.value = value.Reveal()
-	return v.tag(ctx, m)
+	v.mu.Unlock()
+	tags := maps.Clone(meta.Tags)
+	tags[secret.TagAuthority] = secret.AuthorityVault
+	_, err = v.keys.UpdateVersion(ctx, name, meta.Version, secret.Patch{Tags: tags})
+	return err
 }
 
 func (v *inVault) holds() string {
