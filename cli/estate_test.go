@@ -156,7 +156,10 @@ func (r *rig) kept(was, is keyvault.Version) bool {
 func (r *rig) complete(name string, v keyvault.Version) {
 	r.t.Helper()
 	need := []string{"authority", "rotation-state", "rotation-type", "team"}
+	pending := strings.HasPrefix(name, "keyferry--pending--")
 	switch {
+	case pending:
+		need = []string{"pending-for", "rotation-state"}
 	case strings.HasPrefix(name, "keyferry--"):
 		need = nil
 	case v.Tags["vault-path"] != "":
@@ -172,7 +175,7 @@ func (r *rig) complete(name string, v keyvault.Version) {
 	if got := slices.Sorted(maps.Keys(v.Tags)); !slices.Equal(got, need) {
 		r.t.Errorf("version %s of %s has tags %v, not %v", v.ID, name, got, need)
 	}
-	if v.ContentType == "" || v.Expires.IsZero() || v.Disabled {
+	if v.ContentType == "" || v.Expires.IsZero() || v.Disabled != pending {
 		r.t.Errorf("version %s of %s has content type %q, expires %v, disabled %t", v.ID, name, v.ContentType, v.Expires, v.Disabled)
 	}
 }

@@ -251,14 +251,22 @@ func (j *journal) lines() []string {
 // talkativeKind is a rotator whose target repeats passwords in its errors, as drivers and servers do.
 func talkativeKind() rotation.Kind {
 	return rotation.Define("talkative", "a target that quotes what it refuses",
-		func(rotation.Deps, struct{}) (rotation.Rotator, error) { return talkative{}, nil })
+		func(rotation.Deps, struct{}) (rotation.Rotator, error) { return &talkative{}, nil })
 }
 
-type talkative struct{}
+type talkative struct{ refused secret.Value }
 
-func (talkative) Verify(context.Context, rotation.Credential) error { return rotation.ErrDenied }
+func (t *talkative) Verify(_ context.Context, c rotation.Credential) error {
+	if c.Secret.Equal(t.refused) {
+		return rotation.ErrDenied
+	}
+	return nil
+}
 
-func (talkative) Set(_ context.Context, now, next rotation.Credential) error {
+func (*talkative) Retire(context.Context, rotation.Credential, rotation.Credential) error { return nil }
+
+func (t *talkative) Set(_ context.Context, now, next rotation.Credential) error {
+	t.refused = next.Secret
 	return fmt.Errorf("%w: ALTER USER app PASSWORD %q: syntax error at db://app:%s@host, was %s or %q; Authorization: Basic %s",
 		secret.ErrPermanent, next.Secret.Reveal(), url.QueryEscape(now.Secret.Reveal()), now.Secret.Reveal(), now.Secret.Reveal(),
 		base64.StdEncoding.EncodeToString([]byte("app:"+now.Secret.Reveal())))

@@ -116,6 +116,9 @@ func (f *functions) rotate(ctx context.Context, e handler.Event) (handler.Answer
 	if done.Unannounced != nil {
 		f.log.WarnContext(ctx, "alert not delivered", "error", done.Unannounced.Error())
 	}
+	if done.Verdict == rotation.Continuing {
+		f.log.WarnContext(ctx, "rotation goes on later", "secret", done.Name, "reason", done.Reason, "text", done.Text)
+	}
 	return handler.Answer{Outcome: string(done.Verdict), Detail: string(done.Reason) + ": " + done.Text}, nil
 }
 

@@ -53,7 +53,7 @@ type keyVault struct {
 type store interface {
 	state.Leaser
 	vaultsync.Records
-	List(ctx context.Context, prefix string) ([]string, error)
+	rotation.Ledger
 }
 
 // outside is the part of the world that the configuration points at.
@@ -119,7 +119,8 @@ func (p Process) engines(v *keyVault, c config.Config, out outside, told, outbox
 		return err
 	}
 	v.rotation, err = rotation.New(rotation.Options{
-		Secrets: keys, Lock: lock, Alerts: told, Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
+		Secrets: keys, List: keys.List, Records: out.store, Scope: vaultHost(v.url), Lock: lock, Alerts: told,
+		Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
 		Deps: rotation.Deps{HTTP: out.azure, Azure: out.credential, Dial: (&net.Dialer{}).DialContext, Now: time.Now},
 	})
 	return err

@@ -22,6 +22,7 @@ type facts struct {
 	disabled bool        // its current version is disabled, and nothing else is known of it
 	meta     secret.Meta // of the current version
 	now      time.Time
+	vanished bool // it had a rotation-type at the last look, and has none any more
 }
 
 // decision is what to do and why. The verdict Rotated means: rotate now, at target.
@@ -31,6 +32,8 @@ type decision struct {
 	text     string
 	target   Target
 	validity time.Duration
+	// writeBack: the value is a copy from Vault, and the next one goes there too.
+	writeBack bool
 }
 
 // decide is the policy of rotation. It looks at nothing but its arguments. Settings are complete (withDefaults).
@@ -39,26 +42,30 @@ func decide(f facts, s Settings, kinds map[string]Kind) decision {
 		return d
 	}
 	tags := f.meta.Tags
-	typ := strings.TrimSpace(tags[secret.TagRotationType])
 	fromVault, err := vaultOwns(tags)
 	if err != nil {
 		return decision{verdict: Failed, reason: ReasonInvalidTag, text: err.Error()}
 	}
+	target, typ, problem := chooseTarget(f.meta.Name, tags, s.Targets)
 	if fromVault && typ == "" {
 		return decision{verdict: Nothing, reason: ReasonSynced, text: "it is copied from Vault, and the sync renews its expiry"}
 	}
-	target, problem := chooseTarget(f.meta.Name, typ, tags[secret.TagRotationTarget], s.Targets)
 	validity, err := validityOf(tags, target, s)
 	if err != nil {
 		return decision{verdict: Failed, reason: ReasonInvalidTag, text: err.Error()}
 	}
 	due := dueOf(f.meta, f.now, validity, s.RotateBefore)
 	switch {
+	case typ == "" && f.vanished:
+		return decision{verdict: Manual, reason: ReasonTypeVanished, text: "its tag " + secret.TagRotationType + " is gone: nobody will rotate it"}
 	case !due.yes && !f.request.Force:
 		return decision{verdict: Nothing, reason: ReasonNotDue, text: due.text}
-	case fromVault:
+	case fromVault && (problem != nil || !target.WriteBack && !target.BeforeCutover):
 		return decision{verdict: Manual, reason: ReasonNotCutOver,
 			text: due.text + ", but Vault is still its authority: rotate it there, or cut it over"}
+	}
+	if problem != nil && typ == "" && tags[secret.TagProviderAddress] != "" {
+		return *problem
 	}
 	if d, stop := manual(typ, kinds, due); stop {
 		return d
@@ -66,18 +73,41 @@ func decide(f facts, s Settings, kinds map[string]Kind) decision {
 	if problem != nil {
 		return *problem
 	}
-	if d, stop := unfit(f.meta, due); stop {
+	if d, stop := unfit(f.meta, target, due); stop {
 		return d
 	}
-	if age := ageOf(f.meta, f.now); age < s.MinAge && !f.request.Force {
-		return decision{verdict: Nothing, reason: ReasonTooYoung,
-			text: fmt.Sprintf("%s, but its version is %s old and the minimum is %s", due.text, inDays(age), inDays(s.MinAge))}
+	if d, stop := later(f, target, due, s); stop {
+		return d
 	}
 	reason := due.reason
 	if !due.yes {
 		reason = ReasonForced
 	}
-	return decision{verdict: Rotated, reason: reason, text: due.text, target: target, validity: validity}
+	return decision{verdict: Rotated, reason: reason, text: due.text, target: target, validity: validity, writeBack: fromVault && target.WriteBack}
+}
+
+// later finds what keeps a rotation from beginning now and passes by itself.
+func later(f facts, target Target, when due, s Settings) (decision, bool) {
+	if age := ageOf(f.meta, f.now); age < s.MinAge && !f.request.Force {
+		return decision{verdict: Nothing, reason: ReasonTooYoung,
+			text: fmt.Sprintf("%s, but its version is %s old and the minimum is %s", when.text, inDays(age), inDays(s.MinAge))}, true
+	}
+	// A window that cannot be read was refused by Validate. Expired secrets have readers that fail already.
+	if w, err := parseWindow(target.Window); err == nil && !w.open(f.now) && when.reason != ReasonExpired {
+		return decision{verdict: Nothing, reason: ReasonWindow, text: when.text + ", and waits for the window " + target.Window}, true
+	}
+	return decision{}, false
+}
+
+// untouched finds the requests for which nothing is even read.
+func untouched(r Request, s Settings) (decision, bool) {
+	switch {
+	case secret.Own(r.Name):
+		return decision{verdict: Nothing, reason: ReasonOwn, text: "it belongs to Keyferry itself"}, true
+	case s.Paused:
+		return decision{verdict: Nothing, reason: ReasonPaused, text: "rotation.paused is set"}, true
+	}
+	return decision{}, false
 }
 
 // invisible finds the secrets that are not to be looked at further.
@@ -85,10 +115,11 @@ func invisible(f facts, s Settings) (decision, bool) {
 	nothing := func(r Reason, text string) (decision, bool) {
 		return decision{verdict: Nothing, reason: r, text: text}, true
 	}
+	if d, stop := untouched(f.request, s); stop {
+		return d, true
+	}
 	version := f.request.Version
 	switch {
-	case secret.Own(f.request.Name):
-		return nothing(ReasonOwn, "it belongs to Keyferry itself")
 	case f.missing:
 		return nothing(ReasonNotFound, "there is no such secret")
 	case f.disabled || !f.meta.Enabled:
@@ -101,8 +132,6 @@ func invisible(f facts, s Settings) (decision, bool) {
 			return nothing(ReasonAlreadyRotated, "the version was rotated at "+made.At.Format(time.RFC3339))
 		}
 		return nothing(ReasonSuperseded, "the version is no longer the current one")
-	case s.Paused:
-		return nothing(ReasonPaused, "rotation.paused is set")
 	}
 	return decision{}, false
 }
@@ -138,7 +167,7 @@ func manual(typ string, kinds map[string]Kind, when due) (decision, bool) {
 }
 
 // unfit finds what makes the publish impossible or harmful, before anything is touched.
-func unfit(meta secret.Meta, when due) (decision, bool) {
+func unfit(meta secret.Meta, target Target, when due) (decision, bool) {
 	if n := len(successorTags(meta.Tags, secret.RotationState{}, "")); n > secret.MaxTags {
 		return decision{verdict: Failed, reason: ReasonTagsFull, text: fmt.Sprintf(
 			"%s, but with the tags of a rotation it would have %d, and Key Vault takes %d", when.text, n, secret.MaxTags)}, true
@@ -148,6 +177,9 @@ func unfit(meta secret.Meta, when due) (decision, bool) {
 			return decision{verdict: Failed, reason: ReasonTagsFull, text: fmt.Sprintf(
 				"%s, but its tag %s has %d characters, and a new version takes %d", when.text, quoted(name), n, secret.MaxTagValue)}, true
 		}
+	}
+	if !raw(target.Format) {
+		return decision{}, false
 	}
 	media, _, err := mime.ParseMediaType(meta.ContentType)
 	if err != nil {

@@ -28,7 +28,7 @@ func dueOf(meta secret.Meta, now time.Time, validity, rotateBefore time.Duration
 		}
 		return due{text: fmt.Sprintf("it has no expiry and is %s old of %s", inDays(age), inDays(validity))}
 	}
-	remaining, before := meta.Expires.Sub(now), window(validity, rotateBefore)
+	remaining, before := meta.Expires.Sub(now), notice(validity, rotateBefore)
 	switch {
 	case remaining <= 0:
 		return due{true, ReasonExpired, "it has expired"}
@@ -38,10 +38,10 @@ func dueOf(meta secret.Meta, now time.Time, validity, rotateBefore time.Duration
 	return due{text: fmt.Sprintf("it expires in %s and is due %s before", inDays(remaining), inDays(before))}
 }
 
-// window is how long before expiry a secret is due: as the settings say, but at most a third of its validity, so that
+// notice is how long before expiry a secret is due: as the settings say, but at most a third of its validity, so that
 // no new version is born due and rotates for ever. From 60 days of validity on the whole 30 days of Key Vault's notice
 // may be used: the event comes once, and Microsoft's own convention is 60 days with the event at 30.
-func window(validity, rotateBefore time.Duration) time.Duration {
+func notice(validity, rotateBefore time.Duration) time.Duration {
 	limit := validity / 3
 	if validity >= 2*keyVaultNotice {
 		limit = max(limit, keyVaultNotice)
@@ -59,14 +59,14 @@ func ageOf(meta secret.Meta, now time.Time) time.Duration {
 
 var wholeDays = regexp.MustCompile(`^[1-9][0-9]{0,3}$`)
 
-// validityOf is how long the next version is to live: as the tag says, else the target, else the settings.
+// validityOf is how long the next version is to live: as the tag says, or Microsoft's where the target declares its
+// resource; else the target, else the settings.
 func validityOf(tags map[string]string, target Target, s Settings) (time.Duration, error) {
 	if tag, ok := tags[secret.TagRotationDays]; ok {
-		days, err := strconv.Atoi(tag)
-		if err != nil || !wholeDays.MatchString(tag) || !validValidity(time.Duration(days)*day) {
-			return 0, errors.New("the tag " + secret.TagRotationDays + " is " + quoted(tag) + ", not a number from 1 to 3650")
-		}
-		return time.Duration(days) * day, nil
+		return validityTag(secret.TagRotationDays, tag)
+	}
+	if tag, ok := tags[secret.TagValidityDays]; ok && target.declares(tags[secret.TagProviderAddress]) {
+		return validityTag(secret.TagValidityDays, tag)
 	}
 	if target.Validity != 0 {
 		return target.Validity, nil
@@ -80,4 +80,12 @@ func inDays(d time.Duration) string {
 		return fmt.Sprintf("%d days", d/day)
 	}
 	return d.Round(time.Minute).String()
+}
+
+func validityTag(name, tag string) (time.Duration, error) {
+	days, err := strconv.Atoi(tag)
+	if err != nil || !wholeDays.MatchString(tag) || !validValidity(time.Duration(days)*day) {
+		return 0, errors.New("the tag " + name + " is " + quoted(tag) + ", not a number from 1 to 3650")
+	}
+	return time.Duration(days) * day, nil
 }

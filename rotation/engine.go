@@ -3,34 +3,56 @@ package rotation
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/keyferry/keyferry/alert"
 	"github.com/keyferry/keyferry/secret"
-	"github.com/keyferry/keyferry/state"
 )
 
 // Secrets is the Key Vault whose secrets are rotated. Implementations are safe for concurrent use and do their own
 // retries; errors wrap the sentinels of package secret.
 type Secrets interface {
-	// Get returns the current version. secret.ErrNotFound, secret.ErrDisabled.
-	Get(ctx context.Context, name string) (secret.Value, secret.Meta, error)
+	// GetVersion returns a version, "" = the current one. secret.ErrNotFound, secret.ErrDisabled.
+	GetVersion(ctx context.Context, name, version string) (secret.Value, secret.Meta, error)
 	// Set writes a new version. When the answer is lost it looks before it repeats; secret.ErrAmbiguous when that
 	// could not be settled.
 	Set(ctx context.Context, name string, d secret.Draft) (secret.Meta, error)
+	// UpdateVersion patches one version. It may be repeated.
+	UpdateVersion(ctx context.Context, name, version string, p secret.Patch) (secret.Meta, error)
 }
 
-// Options is all an Engine needs. Secrets, Lock and Alerts are mandatory.
+// WriteBack is the way of a new value to the HashiCorp Vault that the secret was copied from, as its tags tell. The sync
+// engine is a WriteBack.
+type WriteBack interface {
+	// PreflightWriteBack says whether the secret could be written back, and changes nothing; secret.ErrConflict when
+	// Vault has another version than the tags record.
+	PreflightWriteBack(ctx context.Context, name string) error
+	// WriteBack writes the current value of the secret to Vault, if Vault still has what the tags record, and brings
+	// the tags up to date; secret.ErrConflict if it has not. It is idempotent: when Vault has the value already, only
+	// the tags are seen to.
+	WriteBack(ctx context.Context, name string) error
+}
+
+// Options is all an Engine needs. Secrets, Records, Lock and Alerts are mandatory.
 type Options struct {
 	Secrets Secrets
+	Staging Secrets // keeps the candidates of rotations under way; nil: Secrets
+	Records Ledger
+	Scope   string // sets the records of this Key Vault apart from those of others, as its host name does; "": nothing to set apart
 	// Lock runs fn while holding the lease of that name, and ends fn's context when the lease is lost. It does not
 	// wait: secret.ErrLeaseHeld.
-	Lock     func(ctx context.Context, lease string, fn func(context.Context) error) error
-	Alerts   alert.Sink
+	Lock   func(ctx context.Context, lease string, fn func(context.Context) error) error
+	Alerts alert.Sink
+	// List yields the properties of all secrets, without versions, and StagingList those of Staging. Nil: the sweep
+	// does not look for what is due, or for what StagingList would show.
+	List        func(ctx context.Context) iter.Seq2[secret.Meta, error]
+	StagingList func(ctx context.Context) iter.Seq2[secret.Meta, error]
+	WriteBack   WriteBack // nil: no target may ask for it
+
 	Kinds    []Kind
 	Settings Settings
 	Hash     func(secret.Value) string // makes the vault-hash tag, "" when it cannot; nil: the tag is dropped
@@ -39,8 +61,8 @@ type Options struct {
 	Deps     Deps                      // for the rotators
 }
 
-// Engine rotates secrets. It is safe for concurrent use and keeps no state: what was done stands in the tags of the
-// secret.
+// Engine rotates secrets. It is safe for concurrent use and keeps no state of its own: what was done stands in the tags
+// of the secret, what is still owed in its record.
 type Engine struct {
 	Options
 	kinds map[string]Kind
@@ -48,40 +70,55 @@ type Engine struct {
 
 // New checks the settings against the kinds. All faults are joined, and wrap secret.ErrUsage.
 func New(o Options) (*Engine, error) {
+	e := &Engine{Options: o, kinds: make(map[string]Kind, len(o.Kinds))}
 	faults := []error{o.Settings.Validate()}
-	kinds := make(map[string]Kind, len(o.Kinds))
 	for _, k := range o.Kinds {
-		if _, twice := kinds[k.Type]; twice || k.Type == TypeManual {
+		if _, twice := e.kinds[k.Type]; twice || k.Type == TypeManual {
 			faults = append(faults, fmt.Errorf("the name of rotator %q is taken", k.Type))
 		}
-		kinds[k.Type] = k
+		e.kinds[k.Type] = k
 	}
 	for i, t := range o.Settings.Targets {
-		if k, ok := kinds[t.Type]; !ok {
-			faults = append(faults, fmt.Errorf("rotation.targets[%d].type: there is no rotator %q", i, t.Type))
-		} else if err := k.Check(t.Params); err != nil {
-			faults = append(faults, fmt.Errorf("rotation.targets[%d].params: %w", i, err))
+		for _, err := range e.faultsOf(t) {
+			faults = append(faults, fmt.Errorf("rotation.targets[%d].%w", i, err))
 		}
 	}
-	if o.Secrets == nil || o.Lock == nil || o.Alerts == nil {
-		faults = append(faults, errors.New("rotation needs a Key Vault, a lock and a sink for alerts"))
+	if o.Secrets == nil || o.Records == nil || o.Lock == nil || o.Alerts == nil {
+		faults = append(faults, errors.New("rotation needs a Key Vault, records, a lock and a sink for alerts"))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("%w: %w", secret.ErrUsage, err)
 	}
-	o.Settings = o.Settings.withDefaults()
-	if o.Now == nil {
-		o.Now = time.Now
+	e.Settings = o.Settings.withDefaults()
+	if e.Now == nil {
+		e.Now = time.Now
 	}
-	if o.Random == nil {
-		o.Random = rand.Reader
+	if e.Random == nil {
+		e.Random = rand.Reader
 	}
-	return &Engine{Options: o, kinds: kinds}, nil
+	if e.Staging == nil {
+		e.Staging, e.StagingList = e.Secrets, nil
+	}
+	return e, nil
 }
 
-// Rotate brings one secret to the state that the settings want, if it is not there yet. It is idempotent: of any number
-// of requests about one version, at any time and in any order, one makes a new version, unless Force is set without a
-// Version.
+// faultsOf judges what of a target depends on the rest of the program.
+func (e *Engine) faultsOf(t Target) []error {
+	var faults []error
+	if k, ok := e.kinds[t.Type]; !ok {
+		faults = append(faults, fmt.Errorf("type: there is no rotator %q", t.Type))
+	} else if err := k.Check(t.Params); err != nil {
+		faults = append(faults, fmt.Errorf("params: %w", err))
+	}
+	if t.WriteBack && e.WriteBack == nil {
+		faults = append(faults, errors.New("writeBack: there is no Vault to write to"))
+	}
+	return faults
+}
+
+// Rotate brings one secret to the state that the settings want, if it is not there yet, or goes on with what was begun.
+// It is idempotent: of any number of requests about one version, at any time and in any order, one makes a new version,
+// unless Force is set without a Version.
 //
 // An error means that nothing is settled and that asking again may help (secret.IsTransient). The one exception is
 // secret.ErrInvalid: no secret can have that name. Everything else, failures that a person has to look at included, is
@@ -90,125 +127,83 @@ func (e *Engine) Rotate(ctx context.Context, r Request) (Outcome, error) {
 	if !secret.ValidName(r.Name) {
 		return Outcome{}, fmt.Errorf("rotate %s: %w", quoted(r.Name), secret.ErrInvalid)
 	}
-	if secret.Own(r.Name) { // not even read
-		d := decide(facts{request: r}, e.Settings, e.kinds)
+	if d, stop := untouched(r, e.Settings); stop {
 		return outcome(r.Name, "", d), nil
 	}
-	// The first look takes no lease, so that duplicates and events about what is not ours cost one read.
-	_, f, d, err := e.look(ctx, r)
-	if err != nil {
-		return Outcome{}, err
-	}
-	if d.verdict != Rotated {
-		return e.conclude(ctx, f, d)
-	}
+	return e.attend(ctx, ask{Request: r})
+}
+
+// ask is a request with what only the engine may ask for.
+type ask struct {
+	Request
+	quiet    bool // leave the alerts to the sweep
+	vanished bool // the secret lost its rotation-type
+	stray    bool // its staging secret holds a candidate of which no record tells
+}
+
+// attend works on one secret under its lease.
+func (e *Engine) attend(ctx context.Context, a ask) (Outcome, error) {
 	var done Outcome
-	err = e.Lock(ctx, "rotation/"+secret.FoldName(r.Name), func(ctx context.Context) error {
-		done, err = e.rotate(ctx, r)
+	err := e.Lock(ctx, "rotation/"+secret.FoldName(a.Name), func(ctx context.Context) (err error) {
+		done, err = e.work(ctx, a)
 		return err
 	})
 	if err != nil {
-		return Outcome{}, fmt.Errorf("rotate %q: %w", r.Name, err)
+		return Outcome{}, fmt.Errorf("rotate %q: %w", a.Name, err)
 	}
 	return done, nil
 }
 
-// look reads the secret and decides.
-func (e *Engine) look(ctx context.Context, r Request) (secret.Value, facts, decision, error) {
-	value, meta, err := e.Secrets.Get(ctx, r.Name)
-	f := facts{request: r, meta: meta, now: e.Now()}
+func (e *Engine) work(ctx context.Context, a ask) (Outcome, error) {
+	n, err := e.load(ctx, a.Name)
+	r := &run{Engine: e, ask: a, entry: n}
+	var done Outcome
 	switch {
-	case errors.Is(err, secret.ErrNotFound):
-		f.missing = true
-	case errors.Is(err, secret.ErrDisabled):
-		f.disabled = true
-	case secret.IsTransient(err):
-		return secret.Value{}, f, decision{}, fmt.Errorf("read secret %q: %w", r.Name, err)
-	case err != nil:
-		return secret.Value{}, f, decision{verdict: Failed, reason: ReasonUnreadable, text: "it cannot be read: " + err.Error()}, nil
+	case errors.Is(err, secret.ErrInvalid):
+		done, err = r.unreadable(err)
+	case err == nil:
+		done, err = r.dispatch(ctx)
 	}
-	return value, f, decide(f, e.Settings, e.kinds), nil
-}
-
-// rotate does the work under the lease. The order is: apply to the target, prove, look once more, publish. Until the
-// publish the candidate lives in memory only, which is enough for a target that is the Key Vault itself.
-func (e *Engine) rotate(ctx context.Context, r Request) (Outcome, error) {
-	value, f, d, err := e.look(ctx, r)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if d.verdict != Rotated {
-		return e.conclude(ctx, f, d)
+	if !a.quiet || n.frozen {
+		done.Unannounced = r.deliver(ctx)
 	}
-	next, problem, err := e.apply(ctx, d, Credential{Secret: value})
-	if err != nil {
-		return Outcome{}, err
-	}
-	if problem != nil {
-		return e.conclude(ctx, f, *problem)
-	}
-	// Whatever happened meanwhile is found here. Key Vault has no compare-and-swap: this is as close as it gets.
-	source := f.meta.Version
-	_, f, again, err := e.look(ctx, Request{Name: r.Name, Version: source, Cause: r.Cause, Force: true})
-	switch {
-	case err != nil:
-		return Outcome{}, err
-	case again.reason == ReasonAlreadyRotated:
-		return e.conclude(ctx, f, again)
-	case again.verdict != Rotated || again.target.Name != d.target.Name:
-		return e.conclude(ctx, f, decision{verdict: Conflict, reason: ReasonChanged,
-			text: "it was changed while its rotation was under way, and stays as it is: " + again.text})
-	}
-	d.validity = again.validity
-	return e.publish(ctx, f, d, next)
+	return done, r.entry.save(ctx)
 }
 
-// stepTime is what one side effect may take. None starts unless the lease and the deadline outlast it.
-const stepTime = 10 * time.Second
-
-// publish writes the new version in one call.
-func (e *Engine) publish(ctx context.Context, f facts, d decision, next Credential) (Outcome, error) {
-	if err := state.Outlasts(ctx, stepTime); err != nil {
-		return Outcome{}, fmt.Errorf("publish: %w", err)
-	}
-	id, err := newID(e.Random)
-	if err != nil {
-		return Outcome{}, err
-	}
-	made := secret.RotationState{ID: id, From: f.meta.Version, At: f.now.UTC().Truncate(time.Second), Credential: next.ID}
-	hash := ""
-	if e.Hash != nil {
-		hash = e.Hash(next.Secret)
-	}
-	draft := successor(f.meta, next.Secret, made, d.validity, hash)
-	meta, err := e.Secrets.Set(ctx, f.meta.Name, draft)
+// dispatch finds out what is to be done first.
+func (r *run) dispatch(ctx context.Context) (Outcome, error) {
 	switch {
-	case secret.IsTransient(err):
-		return Outcome{}, fmt.Errorf("publish: %w", err)
-	case err != nil:
-		return e.conclude(ctx, f, decision{verdict: Failed, reason: ReasonPublish, text: d.text + ", but Key Vault refuses a new version: " + err.Error()})
+	case r.ask.Exit != "":
+		return r.exit(ctx)
+	case r.entry.Flight != nil:
+		return r.carryOn(ctx)
+	case r.entry.Attempts > 0 && r.Now().Before(r.entry.Next) && !r.ask.Force:
+		return r.waiting(), nil
 	}
-	done := outcome(f.meta.Name, f.meta.Version, d)
-	done.NewVersion, done.Expires = meta.Version, draft.Expires
-	done.Text += ": rotated, valid until " + done.Expires.Format(time.DateOnly)
-	done.Unannounced = e.Alerts.Send(ctx, e.alert(f, done))
-	return done, nil
+	return r.begin(ctx)
 }
 
-// conclude ends a rotation that made no version. What operators must know is told before the request counts as done.
-func (e *Engine) conclude(ctx context.Context, f facts, d decision) (Outcome, error) {
-	name := f.meta.Name
-	if name == "" {
-		name = f.request.Name
+// waiting is the outcome of a request that comes before the next attempt is due.
+func (r *run) waiting() Outcome {
+	return r.outcome(decision{verdict: Continuing, reason: ReasonBackOff,
+		text: fmt.Sprintf("its last attempt failed (%s); the next is at %s", r.entry.Trouble, r.entry.Next.UTC().Format(time.RFC3339))})
+}
+
+// unreadable leaves a record alone that another release wrote, or that somebody edited. Only an operator drops it.
+func (r *run) unreadable(err error) (Outcome, error) {
+	if r.ask.Exit == Abandon {
+		r.entry.record = record{Secret: r.ask.Name}
+		return r.outcome(decision{verdict: Closed, reason: ReasonAbandoned, text: "its record could not be read and is dropped"}), nil
 	}
-	done := outcome(name, f.meta.Version, d)
-	if d.verdict == Nothing {
-		return done, nil
-	}
-	if err := e.Alerts.Send(ctx, e.alert(f, done)); err != nil {
-		return Outcome{}, fmt.Errorf("send alert about %q (%s): %w: %w", name, d.reason, secret.ErrUnavailable, err)
-	}
-	return done, nil
+	d := decision{verdict: Failed, reason: ReasonRecord, text: "nothing is done while its record cannot be read: " + err.Error()}
+	r.facts = facts{request: r.ask.Request, now: r.Now()}
+	r.entry.record = record{Secret: r.ask.Name}
+	r.entry.frozen = true
+	r.owe(r.told(d))
+	return r.outcome(d), nil
 }
 
 func outcome(name, version string, d decision) Outcome {
@@ -221,5 +216,5 @@ func newID(random io.Reader) (string, error) {
 	if _, err := io.ReadFull(random, b[:]); err != nil {
 		return "", fmt.Errorf("read randomness: %w", err)
 	}
-	return hex.EncodeToString(b[:]), nil
+	return fmt.Sprintf("%x", b), nil
 }

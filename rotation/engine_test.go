@@ -174,32 +174,31 @@ func TestAlertsAreToldApartAndCopiesAreNot(t *testing.T) {
 	})
 }
 
-func TestAnAlertThatIsNotDeliveredIsAskedForAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.seed(withTag(secret.TagRotationType, "manual"))
-		// Whatever the sink calls it, an event about it must come back.
-		r.inbox.fail(fmt.Errorf("webhook: %w", secret.ErrInvalid))
-		if got, err := r.engine().Rotate(t.Context(), rotation.Request{Name: name}); !secret.IsTransient(err) {
-			t.Fatalf("got %+v, %v", got, err)
-		}
-		r.inbox.fail(nil)
-		if _, err := r.engine().Rotate(t.Context(), rotation.Request{Name: name}); err != nil || len(r.inbox.all()) != 1 {
-			t.Errorf("%v, alerts: %v", err, r.inbox.all())
-		}
-	})
-}
-
-func TestARotationStandsWithoutItsAlert(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.seed()
-		r.inbox.fail(secret.ErrUnavailable)
-		got, err := r.engine().Rotate(t.Context(), rotation.Request{Name: name})
-		if err != nil || got.Verdict != rotation.Rotated || !errors.Is(got.Unannounced, secret.ErrUnavailable) {
-			t.Errorf("got %+v, %v", got, err)
-		}
-	})
+func TestAnAlertThatIsNotDeliveredIsKept(t *testing.T) {
+	for typ, verdict := range map[string]rotation.Verdict{"manual": rotation.Manual, "generated": rotation.Rotated} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.seed(withTag(secret.TagRotationType, typ))
+			broken := fmt.Errorf("webhook: %w", secret.ErrInvalid) // whatever the sink calls it
+			r.inbox.fail(broken)
+			got, err := r.engine().Rotate(t.Context(), rotation.Request{Name: name})
+			if err != nil || got.Verdict != verdict || !errors.Is(got.Unannounced, secret.ErrInvalid) {
+				t.Fatalf("got %+v, %v", got, err)
+			}
+			if _, err := r.engine().Sweep(t.Context()); !errors.Is(err, secret.ErrInvalid) {
+				t.Errorf("the sweep says %v", err)
+			}
+			r.inbox.fail(nil)
+			for range 2 {
+				if _, err := r.engine().Sweep(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			if alerts := r.inbox.all(); len(alerts) != 1 {
+				t.Errorf("alerts: %v", alerts)
+			}
+		})
+	}
 }
 
 func TestForceMakesAVersionEachTime(t *testing.T) {
@@ -269,7 +268,7 @@ func (refusing) Set(context.Context, string, secret.Draft) (secret.Meta, error) 
 
 type unreadable struct{ rotation.Secrets }
 
-func (unreadable) Get(context.Context, string) (secret.Value, secret.Meta, error) {
+func (unreadable) GetVersion(context.Context, string, string) (secret.Value, secret.Meta, error) {
 	return secret.Value{}, secret.Meta{}, fmt.Errorf("get secret: %w", secret.ErrTooLarge)
 }
 
@@ -278,7 +277,7 @@ func TestNothingHappensWithoutRandomness(t *testing.T) {
 		r := newRig(t)
 		r.seed()
 		e := r.engine(func(o *rotation.Options) { o.Random = strings.NewReader("") })
-		if got, err := e.Rotate(t.Context(), rotation.Request{Name: name}); !secret.IsTransient(err) || len(r.versions(name)) != 1 {
+		if got, err := e.Rotate(t.Context(), rotation.Request{Name: name}); err != nil || got.Verdict != rotation.Continuing || len(r.versions(name)) != 1 {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	})

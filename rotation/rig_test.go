@@ -96,6 +96,8 @@ func (r *rig) versions(name string) []emulator.Version {
 func (r *rig) options() rotation.Options {
 	return rotation.Options{
 		Secrets: r.secrets,
+		Records: r.leases,
+		List:    r.secrets.List,
 		Lock: func(ctx context.Context, lease string, fn func(context.Context) error) error {
 			return state.Hold(ctx, r.leases, lease, "test", fn)
 		},

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/keyferry/keyferry/format"
 	"github.com/keyferry/keyferry/secret"
 )
 
@@ -15,6 +17,7 @@ const (
 	DefaultValidity     = 90 * day
 	DefaultRotateBefore = 30 * day
 	DefaultMinAge       = time.Hour
+	DefaultGrace        = 48 * time.Hour // references of App Service are refreshed daily (facts/rotation.md 6.6)
 )
 
 const (
@@ -29,6 +32,7 @@ type Settings struct {
 	Validity     time.Duration // of a new version, 1 to 3650 days; 0: 90 days
 	RotateBefore time.Duration // how long before expiry a secret is due; 0: 30 days; at most a third of the validity, or 30 days of 60 or more
 	MinAge       time.Duration // a version younger than this is not rotated; 0: 1 hour
+	Grace        time.Duration // how long readers may use the old credential where both work; 0: 48 hours
 	Targets      []Target
 }
 
@@ -40,6 +44,25 @@ type Target struct {
 	Secrets  []string       // names or globs (path.Match, case ignored) of the secrets it may serve; at least one
 	Validity time.Duration  // of a new version; 0: that of Settings
 	Params   map[string]any // of the rotator
+
+	User     string // the account, where the value of the secret does not name it
+	Format   string // where the password sits in the value, as package format writes it; empty: the value is the password
+	Admin    Admin  // who may change the credentials of others; zero: a credential changes itself
+	Resource string // id of an Azure resource; lets secrets choose the target by Microsoft's tag ProviderAddress
+
+	Outage bool          // accepted: readers fail from the change until they read the new value, where the target has no overlap
+	Window string        // when a rotation may begin, as in "Sat,Sun 01:00-05:00 Europe/Berlin"; empty: always
+	Grace  time.Duration // 0: that of Settings
+
+	WriteBack     bool // a copy from Vault is rotated before its cutover, and the new value is written to Vault
+	BeforeCutover bool // accepted: a copy from Vault is rotated before its cutover, and Vault keeps the old value
+}
+
+// Admin names the secret that holds the credential of an administrator of a target.
+type Admin struct {
+	Secret string // in the same Key Vault
+	User   string // where the value does not name it
+	Format string // as in Target
 }
 
 // Lists reports whether the target may serve the secret.
@@ -50,6 +73,11 @@ func (t Target) Lists(name string) bool {
 		}
 	}
 	return false
+}
+
+// names reports whether the target lists the secret by its name, not by a glob.
+func (t Target) names(name string) bool {
+	return slices.ContainsFunc(t.Secrets, func(s string) bool { return secret.SameName(s, name) })
 }
 
 // Validate reports every fault at once. Types and parameters are judged by New, which knows the rotators.
@@ -64,6 +92,9 @@ func (s Settings) Validate() error {
 	}
 	if s.MinAge < 0 {
 		fault("minAge: %v is negative", s.MinAge)
+	}
+	if s.Grace < 0 {
+		fault("grace: %v is negative", s.Grace)
 	}
 	seen := map[string]bool{}
 	for i, t := range s.Targets {
@@ -97,6 +128,24 @@ func (t Target) faults() []error {
 	if !validValidity(t.Validity) {
 		faults = append(faults, fmt.Errorf("validity: %v is not 1 to 3650 days", t.Validity))
 	}
+	if _, err := format.Parse(t.Format); err != nil {
+		faults = append(faults, fmt.Errorf("format: %w", err))
+	}
+	if _, err := format.Parse(t.Admin.Format); err != nil {
+		faults = append(faults, fmt.Errorf("admin.format: %w", err))
+	}
+	if _, err := parseWindow(t.Window); err != nil {
+		faults = append(faults, fmt.Errorf("window: %w", err))
+	}
+	if t.Grace < 0 {
+		faults = append(faults, fmt.Errorf("grace: %v is negative", t.Grace))
+	}
+	if t.WriteBack && t.BeforeCutover {
+		faults = append(faults, errors.New("writeBack: with it nothing else is to be accepted before the cutover"))
+	}
+	if a := t.Admin; a.Secret == "" && a != (Admin{}) || a.Secret != "" && (!secret.ValidName(a.Secret) || secret.Own(a.Secret)) {
+		faults = append(faults, fmt.Errorf("admin.secret: %q is no name of a secret of yours", a.Secret))
+	}
 	return faults
 }
 
@@ -117,6 +166,9 @@ func (s Settings) withDefaults() Settings {
 	}
 	if s.MinAge == 0 {
 		s.MinAge = DefaultMinAge
+	}
+	if s.Grace == 0 {
+		s.Grace = DefaultGrace
 	}
 	return s
 }

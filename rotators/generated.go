@@ -33,25 +33,19 @@ func generatedKind() rotation.Kind {
 		})
 }
 
-// generated rotates a secret whose only place is Key Vault: whoever uses it reads it there. The publish makes the change,
-// so there is nothing to set and nothing to ask.
+// generated rotates a secret whose only place is Key Vault: whoever uses it reads it there. It is a Chooser and nothing
+// more, so that the publish makes the change.
 type generated struct {
 	policy rotation.Policy
 }
 
-var (
-	_ rotation.Setter  = generated{}
-	_ rotation.Chooser = generated{}
-)
+var _ rotation.Chooser = generated{}
 
 // Choose draws a value by the policy.
 func (g generated) Choose(_ rotation.Credential, random io.Reader) (rotation.Credential, error) {
 	value, err := g.policy.Choose(random)
 	return rotation.Credential{Secret: value}, err
 }
-
-// Set has nothing to do.
-func (generated) Set(context.Context, rotation.Credential, rotation.Credential) error { return nil }
 
 // Verify has nobody to ask.
 func (generated) Verify(context.Context, rotation.Credential) error { return nil }

@@ -1,5 +1,5 @@
-// Package rotators holds the rotators that come with Keyferry, one file each. A rotator is a rotation.Setter, declared
-// with rotation.Define; a new one is a file here and a line in All.
+// Package rotators holds the rotators that come with Keyferry, one file each. A rotator implements the contract of
+// package rotation and is declared with rotation.Define; a new one is a file here and a line in All.
 package rotators
 
 import "github.com/keyferry/keyferry/rotation"

@@ -28,6 +28,14 @@ const (
 	TagRemoved        = "removed-by-sync" // day on which sync disabled or deleted it, 2006-01-02
 )
 
+// The tags of Microsoft's rotation samples (facts/rotation.md 1.1). They are foreign: Keyferry reads them where a target
+// lists the resource, keeps them, and brings CredentialId up to date.
+const (
+	TagCredentialID    = "CredentialId"       // slot, login or key id of the current credential
+	TagProviderAddress = "ProviderAddress"    // resource id of the target
+	TagValidityDays    = "ValidityPeriodDays" // of the next version
+)
+
 // Who may change a secret: sync copies from Vault, or Key Vault is its home.
 const (
 	AuthorityVault    = "vault"
