@@ -201,3 +201,23 @@ func TestHTTPSHasTLS(t *testing.T) {
 		t.Error("the handler saw no TLS or another host")
 	}
 }
+
+// TestRequestIsTheClientsAgain changes a request as soon as its answer has been read, as azcore does when it answers a
+// challenge; the race detector is the judge.
+func TestRequestIsTheClientsAgain(t *testing.T) {
+	road := faults.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "challenge")
+	}))
+	req := httptest.NewRequest(http.MethodPost, "https://kv1.vault.azure.net/", strings.NewReader("first"))
+	for range 100 {
+		resp, err := road.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		req.Body = io.NopCloser(strings.NewReader("again"))
+	}
+}

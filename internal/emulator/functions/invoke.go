@@ -105,6 +105,7 @@ func (h *Host) post(ctx context.Context, f *function, id string, body []byte) Re
 	}
 	switch {
 	case expired.done():
+		<-expired.over
 		return fail(ErrTimeout)
 	case err != nil:
 		return fail(fmt.Errorf("%w: %w", ErrFailed, plain(err)))
@@ -116,7 +117,7 @@ func (h *Host) post(ctx context.Context, f *function, id string, body []byte) Re
 	if hangs {
 		// Nothing in the host completes such an invocation: it lasts until functionTimeout (section 3).
 		select {
-		case <-expired.fired:
+		case <-expired.over:
 			return fail(ErrTimeout)
 		case <-ctx.Done():
 			return fail(ErrNotRunning)
@@ -157,7 +158,7 @@ func (r *Result) judge(resp *http.Response) (hangs bool, err error) {
 // deadline starts the clock of one invocation. When functionTimeout is over the handler is killed and replaced, and every
 // other invocation in flight dies with it (section 1.4).
 func (h *Host) deadline() *expiry {
-	e := &expiry{fired: make(chan struct{}), timer: time.NewTimer(0)}
+	e := &expiry{fired: make(chan struct{}), over: make(chan struct{}), timer: time.NewTimer(0)}
 	e.timer.Stop()
 	if h.app.timeout > 0 {
 		e.timer = time.AfterFunc(h.app.timeout, func() {
@@ -165,13 +166,15 @@ func (h *Host) deadline() *expiry {
 			if w := h.current(); w != nil {
 				h.replace(w)
 			}
+			close(e.over)
 		})
 	}
 	return e
 }
 
 type expiry struct {
-	fired chan struct{}
+	fired chan struct{} // closed before the handler is killed, so that who dies of it knows why
+	over  chan struct{} // closed after, so that the next invocation goes to the next handler
 	timer *time.Timer
 }
 
