@@ -114,7 +114,7 @@ func (p Process) engines(v *keyVault, c config.Config, out outside, told, outbox
 	lock := locker(out.store, vaultHost(v.url))
 	if v.sync, err = vaultsync.New(vaultsync.Options{
 		Name: v.name, Settings: c.Sync, Sources: sources, Destination: keys, Lock: lock, Now: time.Now, Config: c.Hash,
-		Records: out.store, Alerts: outbox, Progress: progress,
+		Records: out.store, Alerts: outbox, Progress: progress, Rotating: rotating(out.store, vaultHost(v.url)),
 	}); err != nil {
 		return err
 	}
@@ -124,6 +124,17 @@ func (p Process) engines(v *keyVault, c config.Config, out outside, told, outbox
 		Deps: rotation.Deps{HTTP: out.azure, Azure: out.credential, Dial: (&net.Dialer{}).DialContext, Now: time.Now},
 	})
 	return err
+}
+
+// rotating tells the sync whether a rotation of a secret is under way, from the record the rotation keeps of it.
+func rotating(records rotation.Records, scope string) func(context.Context, string) (bool, error) {
+	return func(ctx context.Context, name string) (bool, error) {
+		record, err := records.Get(ctx, rotation.RecordKey(scope, name))
+		if errors.Is(err, secret.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil && rotation.InFlight(record.Data), err
+	}
 }
 
 // openSources builds a client for every source that a rule reads.
