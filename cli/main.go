@@ -89,7 +89,7 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 partly failed,
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", secret.ErrUsage, err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(p.serve(), p.dev(), p.plan(), p.sync(), p.cutover(), p.rotators())
+	root.AddCommand(p.serve(), p.dev(), p.plan(), p.sync(), p.cutover(), p.rotate(), p.rotations(), p.rotators())
 	for _, c := range root.Commands() {
 		c.Args = noArguments
 	}

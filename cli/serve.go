@@ -88,9 +88,13 @@ func (f *functions) triggers() handler.Functions {
 			"SecretExpired":    f.rotate,
 		},
 		Timers: map[string]func(context.Context, handler.Timer) (handler.Answer, error){
-			"SyncFromVault": f.syncFromVault,
+			"SyncFromVault":  f.syncFromVault,
+			"SweepRotations": f.sweepRotations,
 		},
-		HTTP:      map[string]handler.Call{"ForceSync": handler.Post(f.forceSync)},
+		HTTP: map[string]handler.Call{
+			"ForceSync":    handler.Post(f.forceSync),
+			"RotateSecret": handler.PostAt("rotate/{name}", f.rotateSecret),
+		},
 		Malformed: f.malformed,
 	}
 }

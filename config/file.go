@@ -38,6 +38,7 @@ type file struct {
 		Validity     duration `yaml:"validity"`
 		RotateBefore duration `yaml:"rotateBefore"`
 		MinAge       duration `yaml:"minAge"`
+		Grace        duration `yaml:"grace"`
 		Targets      []target `yaml:"targets"`
 	} `yaml:"rotation"`
 }
@@ -93,6 +94,35 @@ type target struct {
 	Secrets  []string       `yaml:"secrets"`
 	Validity duration       `yaml:"validity"`
 	Params   map[string]any `yaml:"params"`
+	User     string         `yaml:"user"`
+	Format   string         `yaml:"format"`
+	Admin    struct {
+		Secret string `yaml:"secret"`
+		User   string `yaml:"user"`
+		Format string `yaml:"format"`
+	} `yaml:"admin"`
+	Resource            string   `yaml:"resource"`
+	Outage              string   `yaml:"outage"`
+	Window              string   `yaml:"window"`
+	Grace               duration `yaml:"grace"`
+	WriteBack           bool     `yaml:"writeBack"`
+	RotateBeforeCutover string   `yaml:"rotateBeforeCutover"`
+}
+
+// domain is the target as rotation knows it. What gives up a protection is a word to be written out.
+func (t target) domain() (rotation.Target, error) {
+	if t.Outage != "" && t.Outage != "accepted" {
+		return rotation.Target{}, fmt.Errorf("%w: target %q: outage is accepted, or is not there", secret.ErrUsage, t.Name)
+	}
+	if t.RotateBeforeCutover != "" && t.RotateBeforeCutover != "accept" {
+		return rotation.Target{}, fmt.Errorf("%w: target %q: rotateBeforeCutover is accept, or is not there", secret.ErrUsage, t.Name)
+	}
+	return rotation.Target{
+		Name: t.Name, Type: t.Type, Secrets: t.Secrets, Validity: time.Duration(t.Validity), Params: t.Params,
+		User: t.User, Format: t.Format, Resource: t.Resource, Window: t.Window, Grace: time.Duration(t.Grace),
+		Admin:  rotation.Admin{Secret: t.Admin.Secret, User: t.Admin.User, Format: t.Admin.Format},
+		Outage: t.Outage != "", WriteBack: t.WriteBack, BeforeCutover: t.RotateBeforeCutover != "",
+	}, nil
 }
 
 // parse reads keyferry.yaml into the domains' own settings. See decode for its faults.
@@ -116,6 +146,7 @@ func parse(b []byte) (Config, error) {
 			Validity:     time.Duration(f.Rotation.Validity),
 			RotateBefore: time.Duration(f.Rotation.RotateBefore),
 			MinAge:       time.Duration(f.Rotation.MinAge),
+			Grace:        time.Duration(f.Rotation.Grace),
 		},
 		Hash: hashOf(b),
 	}
@@ -132,9 +163,11 @@ func parse(b []byte) (Config, error) {
 		c.Sync.Rules = append(c.Sync.Rules, r.domain())
 	}
 	for _, t := range f.Rotation.Targets {
-		c.Rotation.Targets = append(c.Rotation.Targets, rotation.Target{
-			Name: t.Name, Type: t.Type, Secrets: t.Secrets, Validity: time.Duration(t.Validity), Params: t.Params,
-		})
+		one, err := t.domain()
+		if err != nil {
+			return Config{}, err
+		}
+		c.Rotation.Targets = append(c.Rotation.Targets, one)
 	}
 	return c, nil
 }

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/keyferry/keyferry/secret"
 )
@@ -18,15 +20,16 @@ import (
 // largestCall bounds the body of an HTTP function.
 const largestCall = 64 << 10
 
-// Call is an HTTP function, made by Get or Post. The host has checked the function key.
+// Call is an HTTP function, made by Get, Post or PostAt. The host has checked the function key.
 type Call struct {
 	method string
+	route  string // as in function.json; empty: the name of the function
 	do     func(context.Context, *http.Request) (Answer, error)
 }
 
 // Get is a function that only reports. It is given the query without the key of the function.
 func Get(do func(context.Context, url.Values) (Answer, error)) Call {
-	return Call{http.MethodGet, func(ctx context.Context, r *http.Request) (Answer, error) {
+	return Call{method: http.MethodGet, do: func(ctx context.Context, r *http.Request) (Answer, error) {
 		query := r.URL.Query()
 		query.Del("code")
 		return do(ctx, query)
@@ -36,13 +39,42 @@ func Get(do func(context.Context, url.Values) (Answer, error)) Call {
 // Post is a function that acts. Its body is one JSON object that fits T exactly, unknown names refused; no body at all is
 // the zero T.
 func Post[T any](do func(context.Context, T) (Answer, error)) Call {
-	return Call{http.MethodPost, func(ctx context.Context, r *http.Request) (Answer, error) {
+	return Call{method: http.MethodPost, do: func(ctx context.Context, r *http.Request) (Answer, error) {
 		var input T
 		if err := readCall(r, &input); err != nil {
 			return Answer{}, err
 		}
 		return do(ctx, input)
 	}}
+}
+
+// PostAt is Post for a function whose route ends in a parameter, as in "rotate/{name}". do is given its text as it came.
+func PostAt[T any](route string, do func(ctx context.Context, parameter string, input T) (Answer, error)) Call {
+	c := Call{method: http.MethodPost, route: route}
+	c.do = func(ctx context.Context, r *http.Request) (Answer, error) {
+		var input T
+		if err := readCall(r, &input); err != nil {
+			return Answer{}, err
+		}
+		parameter, _ := c.matches(strings.TrimPrefix(r.URL.Path, routePrefix), "")
+		return do(ctx, parameter, input)
+	}
+	return c
+}
+
+// matches compares a path with the route, or with the name of the function where it has none, without regard to case as
+// the host does, and returns the text of a last {parameter}.
+func (c Call) matches(path, name string) (parameter string, ok bool) {
+	route := cmp.Or(c.route, name)
+	head, open := strings.CutSuffix(route, "}")
+	if !open {
+		return "", strings.EqualFold(path, route)
+	}
+	head = head[:strings.LastIndexByte(head, '{')]
+	if len(path) <= len(head) || !strings.EqualFold(path[:len(head)], head) || strings.Contains(path[len(head):], "/") {
+		return "", false
+	}
+	return path[len(head):], true
 }
 
 // errMediaType is answered 415, which is no matter of the domain's error table.

@@ -59,9 +59,8 @@ const routePrefix = "/api/"
 
 type server struct {
 	Functions
-	opts  Options
-	calls map[string]string // lower-case name of an HTTP function -> its name: the host's routes ignore case
-	busy  chan struct{}
+	opts Options
+	busy chan struct{}
 }
 
 // New returns the handler for all requests of the host. It starts nothing and touches no network.
@@ -73,10 +72,7 @@ func New(f Functions, opts Options) http.Handler {
 	opts.HTTPDeadline = cmp.Or(opts.HTTPDeadline, 200*time.Second)
 	opts.TimerDeadline = cmp.Or(opts.TimerDeadline, 9*time.Minute+30*time.Second)
 	opts.Concurrency = cmp.Or(opts.Concurrency, 16)
-	s := &server{Functions: f, opts: opts, calls: map[string]string{}, busy: make(chan struct{}, opts.Concurrency)}
-	for name := range f.HTTP {
-		s.calls[strings.ToLower(name)] = name
-	}
+	s := &server{Functions: f, opts: opts, busy: make(chan struct{}, opts.Concurrency)}
 	return s
 }
 
@@ -86,7 +82,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if call, ok := strings.CutPrefix(r.URL.Path, routePrefix); ok {
-		if name, ok := s.calls[strings.ToLower(call)]; ok {
+		if name, ok := s.called(call); ok {
 			s.serve(w, r, name, s.opts.HTTPDeadline, func(ctx context.Context) reply { return s.call(ctx, r, s.HTTP[name]) })
 			return
 		}
@@ -107,6 +103,16 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.unknown(w, r)
+}
+
+// called finds the HTTP function of a path below the route prefix.
+func (s *server) called(path string) (name string, ok bool) {
+	for name, c := range s.HTTP {
+		if _, ok := c.matches(path, name); ok {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // unknown answers what no route knows. The host asks only for functions it found, so the app and this binary do not match.
