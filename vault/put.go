@@ -96,8 +96,12 @@ func (w *write) attempt(ctx context.Context) (vaultsync.State, error) {
 		w.lost = err
 		w.pauses.after = f.after
 		return vaultsync.State{}, retry.RetryableError(err)
-	case w.lost != nil && f.kind == secret.ErrConflict: // that may be an earlier attempt of ours
+	case f.kind == secret.ErrConflict && w.lost != nil: // that may be an earlier attempt of ours
 		return vaultsync.State{}, retry.RetryableError(err)
+	case f.kind == secret.ErrConflict:
+		if s, done, now := w.look(ctx); done || errors.Is(now, secret.ErrConflict) {
+			return s, now // which says what Vault holds
+		}
 	}
 	return vaultsync.State{}, w.pauses.again(err)
 }
