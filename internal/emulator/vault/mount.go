@@ -18,7 +18,7 @@ type mount struct {
 	description    string
 	uuid, accessor string
 	plugin         string // running version of the engine
-	upgrading      bool // version 2 that is still converting
+	upgrading      bool   // version 2 that is still converting
 
 	v1     tree[[]byte]  // JSON objects
 	v2     tree[*secret] //
