@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyferry/keyferry/internal/contract"
 	vaultemulator "github.com/keyferry/keyferry/internal/emulator/vault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vault"
 	"github.com/keyferry/keyferry/vaultsync"
@@ -21,15 +22,15 @@ import (
 func onOpenBao(t *testing.T, run func(t *testing.T, r *rig)) {
 	t.Helper()
 	s := emulated()
-	s.reach = func(now func() time.Time) http.RoundTripper {
-		return inProcess{vaultemulator.New(vaultemulator.Options{Now: now, OpenBao: true})}
+	s.reach = func(now func() time.Time) http.Handler {
+		return vaultemulator.New(vaultemulator.Options{Now: now, OpenBao: true})
 	}
 	synctest.Test(t, func(t *testing.T) { run(t, newRig(t, s)) })
 }
 
-// detailed gives the listings with metadata of folders that end so a fate, and nothing else.
-func detailed(end string, f fate) func(string, *http.Request) fate {
-	return func(_ string, r *http.Request) fate {
+// detailed gives the listings with metadata of folders that end so a fault, and nothing else.
+func detailed(end string, f faults.Fault) trouble {
+	return func(_ string, r *http.Request) faults.Fault {
 		if path := strings.TrimSuffix(r.URL.Path, "/"); strings.Contains(path, "/detailed-metadata") && strings.HasSuffix(path, end) {
 			return f
 		}
@@ -124,11 +125,11 @@ func TestOpenBaoFallsBack(t *testing.T) {
 	unchanged := []string{fmt.Sprintf("unchanged %d", all)}
 	for _, c := range []struct {
 		what    string
-		trouble func(string, *http.Request) fate
+		trouble trouble
 		want    map[string]int
 	}{
 		{"one folder answers 500", detailed("/team1", answer(500, `{"errors":["internal error"]}`)), map[string]int{"mounts": 1, "LIST": 1 + teams + 1, "metadata": members}},
-		{"one folder is cut", detailed("/team1", resetAfter), map[string]int{"mounts": 1, "LIST": 1 + teams + 1, "metadata": members}},
+		{"one folder is cut", detailed("/team1", faults.ResetAfter()), map[string]int{"mounts": 1, "LIST": 1 + teams + 1, "metadata": members}},
 		{"one folder is throttled", detailed("/team1", answer(429, `{"errors":[]}`)), map[string]int{"mounts": 1, "LIST": 1 + teams + 1, "metadata": members}},
 		{"one folder answers a page", detailed("/team1", answer(200, `<html>`)), map[string]int{"mounts": 1, "LIST": 1 + teams + 1, "metadata": members}},
 		{"one folder tells no metadata", detailed("/team1", answer(200, `{"data":{"keys":["s1","s5","s9","s13","s17"]}}`)), map[string]int{"mounts": 1, "LIST": 1 + teams, "metadata": members}},
@@ -172,7 +173,7 @@ func TestVaultIsNotAskedForDetails(t *testing.T) {
 	scenario(t, func(t *testing.T, r *rig) {
 		m := r.mount(2)
 		m.fill()
-		r.toVault.meet(func(_ string, req *http.Request) fate {
+		r.toVault.meet(func(_ string, req *http.Request) faults.Fault {
 			if strings.Contains(req.URL.Path, "detailed-metadata") {
 				t.Errorf("asked for %s", req.URL.Path)
 			}

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	kvemulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/secret"
 )
 
 // TestWriteBackCutOff: the write-back is stopped before, during and after each of its external calls, by a process that
 // ends there, and repeated. The end is always the same: one new version in Vault, one set of tags, nothing for sync.
 func TestWriteBackCutOff(t *testing.T) {
-	stops := map[string]fate{"before": resetBefore, "answer_lost": resetAfter, "after": nil}
+	stops := map[string]faults.Fault{"before": faults.ResetBefore(), "answer_lost": faults.ResetAfter(), "after": nil}
 	shapes := map[string]struct{ data, value, then string }{
 		"field":  {`{"password":"one"}`, "two", `{"password":"two"}`},
 		"object": {`{"a":"1","b":2}`, `{"a":"two","b":3}`, `{"a":"two","b":3}`},
@@ -35,7 +36,7 @@ func TestWriteBackCutOff(t *testing.T) {
 						began := r.copied("app-db")
 
 						calls := 0
-						trouble := func(call string, _ *http.Request) fate {
+						meet := func(call string, _ *http.Request) faults.Fault {
 							if call == "challenge" {
 								return nil
 							}
@@ -45,12 +46,12 @@ func TestWriteBackCutOff(t *testing.T) {
 								return stop
 							case calls > at:
 								reached = true
-								return resetBefore
+								return faults.ResetBefore()
 							}
 							return nil
 						}
-						r.toVault.meet(trouble)
-						r.toKeyVault.meet(trouble)
+						r.toVault.meet(meet)
+						r.toKeyVault.meet(meet)
 						err := r.engine().WriteBack(t.Context(), "app-db")
 						r.toVault.meet(nil)
 						r.toKeyVault.meet(nil)
@@ -92,7 +93,7 @@ func TestWriteBackCutOff(t *testing.T) {
 // TestWriteBackInTrouble: one call of a write-back is lost, or its answer is, and nothing else: it ends as if nothing
 // had been.
 func TestWriteBackInTrouble(t *testing.T) {
-	for what, trouble := range map[string]fate{"lost": resetBefore, "answer_lost": resetAfter, "500": answer(500, `{"errors":["internal error"]}`)} {
+	for what, fault := range map[string]faults.Fault{"lost": faults.ResetBefore(), "answer_lost": faults.ResetAfter(), "500": answer(500, `{"errors":["internal error"]}`)} {
 		for at := 1; at <= 6; at++ {
 			t.Run(fmt.Sprintf("%s/%d", what, at), func(t *testing.T) {
 				onEmulator(t, func(t *testing.T, r *rig) {
@@ -101,12 +102,12 @@ func TestWriteBackInTrouble(t *testing.T) {
 					r.sync(nil)
 					r.rotate("app-db", "two")
 					calls := 0
-					meet := func(call string, _ *http.Request) fate {
+					meet := func(call string, _ *http.Request) faults.Fault {
 						if call != "challenge" {
 							calls++
 						}
 						if calls == at && call != "challenge" {
-							return trouble
+							return fault
 						}
 						return nil
 					}
@@ -139,7 +140,7 @@ func TestWriteBackLater(t *testing.T) {
 		m.put("app/db", `{"password":"one"}`)
 		r.sync(nil)
 		r.rotate("app-db", "two")
-		r.toKeyVault.meet(every("PATCH", resetBefore))
+		r.toKeyVault.meet(every("PATCH", faults.ResetBefore()))
 		if err := r.engine().WriteBack(t.Context(), "app-db"); err == nil {
 			t.Fatal("the tags could not be written, and nobody said so")
 		}

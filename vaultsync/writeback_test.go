@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/keyferry/keyferry/internal/contract"
+	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vaultsync"
 )
@@ -224,23 +225,23 @@ func TestWriteBackRefused(t *testing.T) {
 		{what: "an object with a number Vault cannot keep", data: `{"a":"1","b":2}`, value: `{"a":"s3cr3t","b":1e999}`, want: secret.ErrInvalid, before: true},
 		{what: "a value sync would not copy back", value: "-----BEGIN CERTIFICATE-----", want: secret.ErrInvalid, before: true},
 		{what: "vault sealed", edit: func(r *rig, _ mount) {
-			r.toVault.meet(func(string, *http.Request) fate { return answer(503, `{"errors":["Vault is sealed"]}`) })
+			r.toVault.meet(func(string, *http.Request) faults.Fault { return answer(503, `{"errors":["Vault is sealed"]}`) })
 		}, want: secret.ErrUnavailable},
 		{what: "token that may only read", edit: func(r *rig, m mount) {
 			r.source = r.open(r.server.logIn(r, contract.Grants{m.path + "/data/*": {"read"}, m.path + "/metadata/*": {"read", "list"}}))
 		}, want: secret.ErrForbidden},
 	} {
 		t.Run(strings.ReplaceAll(c.what, " ", "_"), func(t *testing.T) {
+			if c.version == 0 {
+				c.version = 2
+			}
+			if c.data == "" {
+				c.data = `{"password":"one"}`
+			}
+			if c.value == "" {
+				c.value = "two"
+			}
 			scenario(t, func(t *testing.T, r *rig) {
-				if c.version == 0 {
-					c.version = 2
-				}
-				if c.data == "" {
-					c.data = `{"password":"one"}`
-				}
-				if c.value == "" {
-					c.value = "two"
-				}
 				m := r.mount(c.version, writeBack)
 				m.put("app/db", c.data)
 				r.sync(nil)
