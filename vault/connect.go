@@ -78,11 +78,13 @@ func (l limited) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// request is one call to Vault. The path begins after /v1/ and has been checked; a body makes it a PUT.
+// request is one call to Vault. The path begins after /v1/ and has been checked; a body makes it a PUT, or with patch a
+// PATCH.
 type request struct {
 	path  string
 	list  bool
 	body  []byte
+	patch bool
 	limit int64
 }
 
@@ -96,9 +98,16 @@ type answer struct {
 func (c *Client) send(ctx context.Context, token secret.Value, r request) (answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	logical := c.api.WithRequestCallbacks(func(req *api.Request) { req.ClientToken = token.Reveal() }).Logical()
+	logical := c.api.WithRequestCallbacks(func(req *api.Request) {
+		req.ClientToken = token.Reveal()
+		if r.patch { // the API module sets a type that KV refuses with 415
+			req.Headers.Set("Content-Type", "application/merge-patch+json")
+		}
+	}).Logical()
 	resp, err := func() (*api.Response, error) {
 		switch {
+		case r.patch:
+			return logical.PatchRawWithContext(attempt, r.path, r.body)
 		case r.body != nil:
 			return logical.WriteRawWithContext(attempt, r.path, r.body)
 		case r.list:

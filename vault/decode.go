@@ -61,6 +61,7 @@ type mountBody struct {
 	UUID     string            `json:"uuid"`
 	Accessor string            `json:"accessor"`
 	Options  map[string]string `json:"options"`
+	Plugin   string            `json:"running_plugin_version"`
 }
 
 // mount makes the port's view of an engine, or false when it is not KV.
@@ -72,26 +73,27 @@ func (b mountBody) mount(path string) (vaultsync.Mount, bool) {
 	return m, b.Type == "kv" || b.Type == "generic"
 }
 
-// decodeMounts reads the answer of sys/internal/ui/mounts and keeps the KV mounts.
-func decodeMounts(body []byte) ([]vaultsync.Mount, error) {
+// decodeMounts reads the answer of sys/internal/ui/mounts and keeps the KV mounts. bao tells that the KV engine calls
+// itself OpenBao's: "v2.6.2+builtin.bao", where Vault's says "v0.25.0+builtin".
+func decodeMounts(body []byte) (mounts []vaultsync.Mount, bao bool, err error) {
 	var a struct {
 		Data *struct {
 			Secret map[string]mountBody `json:"secret"`
 		} `json:"data"`
 	}
 	if err := decode(body, &a, "mounts"); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if a.Data == nil || a.Data.Secret == nil {
-		return nil, malformed("mounts")
+		return nil, false, malformed("mounts")
 	}
-	var mounts []vaultsync.Mount
 	for path, b := range a.Data.Secret {
 		if m, kv := b.mount(path); kv {
 			mounts = append(mounts, m)
+			bao = bao || strings.HasSuffix(b.Plugin, "+builtin.bao")
 		}
 	}
-	return mounts, nil
+	return mounts, bao, nil
 }
 
 // decodeMount reads the answer of sys/internal/ui/mounts/<path>: the engine that owns the path, and whether it is KV.
@@ -128,6 +130,48 @@ func decodeList(body []byte) ([]string, error) {
 	return *a.Data.Keys, nil
 }
 
+// decodeDetailed reads the names in a folder and what is told of each secret. A secret of which that cannot be read has
+// no state, as a folder has none.
+func decodeDetailed(body []byte) ([]string, map[string]vaultsync.State, error) {
+	names, err := decodeList(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	var a struct {
+		Data struct {
+			Info map[string]json.RawMessage `json:"key_info"`
+		} `json:"data"`
+	}
+	if err := decode(body, &a, "listing with metadata"); err != nil {
+		return nil, nil, err
+	}
+	states := make(map[string]vaultsync.State, len(names))
+	for _, name := range names {
+		var b *metadataBody
+		if strings.HasSuffix(name, "/") || json.Unmarshal(a.Data.Info[name], &b) != nil {
+			continue
+		}
+		if s, err := b.state(); err == nil {
+			states[name] = s
+		}
+	}
+	return names, states, nil
+}
+
+// decodeCapabilities reads what the token may do on a path.
+func decodeCapabilities(body []byte, path string) ([]string, error) {
+	var a struct {
+		Data map[string][]string `json:"data"`
+	}
+	if err := decode(body, &a, "capabilities"); err != nil {
+		return nil, err
+	}
+	if a.Data[path] == nil {
+		return nil, malformed("capabilities without the path")
+	}
+	return a.Data[path], nil
+}
+
 // versionBody is what KV version 2 tells of one version of a secret.
 type versionBody struct {
 	Created   string `json:"created_time"`
@@ -149,29 +193,57 @@ func (b versionBody) state(number int, custom map[string]string) (vaultsync.Stat
 	return s, nil
 }
 
-// decodeMetadata reads the answer of <mount>/metadata/<path>. A secret never written has version 0.
+// metadataBody is what KV version 2 tells of a secret. One never written has version 0.
+type metadataBody struct {
+	Current  *int                   `json:"current_version"`
+	Versions map[string]versionBody `json:"versions"`
+	Custom   map[string]string      `json:"custom_metadata"`
+}
+
+func (b *metadataBody) state() (vaultsync.State, error) {
+	if b == nil || b.Current == nil {
+		return vaultsync.State{}, malformed("metadata without a version")
+	}
+	if *b.Current == 0 {
+		return vaultsync.State{Custom: b.Custom}, nil
+	}
+	v, there := b.Versions[strconv.Itoa(*b.Current)]
+	if !there {
+		return vaultsync.State{}, malformed("metadata without its current version")
+	}
+	return v.state(*b.Current, b.Custom)
+}
+
+// decodeMetadata reads the answer of <mount>/metadata/<path>.
 func decodeMetadata(body []byte) (vaultsync.State, error) {
 	var a struct {
-		Data *struct {
-			Current  *int                   `json:"current_version"`
-			Versions map[string]versionBody `json:"versions"`
-			Custom   map[string]string      `json:"custom_metadata"`
-		} `json:"data"`
+		Data *metadataBody `json:"data"`
 	}
 	if err := decode(body, &a, "metadata"); err != nil {
 		return vaultsync.State{}, err
 	}
-	if a.Data == nil || a.Data.Current == nil {
-		return vaultsync.State{}, malformed("metadata without a version")
+	return a.Data.state()
+}
+
+// numberedBody is a version that says its number.
+type numberedBody struct {
+	versionBody
+	Version int               `json:"version"`
+	Custom  map[string]string `json:"custom_metadata"`
+}
+
+// decodeWritten reads the answer to a write of <mount>/data/<path>: the version it made.
+func decodeWritten(body []byte) (vaultsync.State, error) {
+	var a struct {
+		Data *numberedBody `json:"data"`
 	}
-	if *a.Data.Current == 0 {
-		return vaultsync.State{Custom: a.Data.Custom}, nil
+	if err := decode(body, &a, "write"); err != nil {
+		return vaultsync.State{}, err
 	}
-	v, there := a.Data.Versions[strconv.Itoa(*a.Data.Current)]
-	if !there {
-		return vaultsync.State{}, malformed("metadata without its current version")
+	if a.Data == nil {
+		return vaultsync.State{}, malformed("write without a version")
 	}
-	return v.state(*a.Data.Current, a.Data.Custom)
+	return a.Data.state(a.Data.Version, a.Data.Custom)
 }
 
 // decodeData reads the answer of <mount>/data/<path>, that of status 404 for a version that is deleted or destroyed
@@ -180,11 +252,7 @@ func decodeData(body []byte) (vaultsync.State, vaultsync.Fields, error) {
 	var a struct {
 		Data *struct {
 			Data     map[string]json.RawMessage `json:"data"`
-			Metadata *struct {
-				versionBody
-				Version int               `json:"version"`
-				Custom  map[string]string `json:"custom_metadata"`
-			} `json:"metadata"`
+			Metadata *numberedBody              `json:"metadata"`
 		} `json:"data"`
 	}
 	if err := decode(body, &a, "secret"); err != nil {

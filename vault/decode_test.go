@@ -44,13 +44,16 @@ func TestMountBodies(t *testing.T) {
 		"d/":{"type":"kv","uuid":"u4","accessor":"kv_4","options":{}},
 		"e/f/":{"type":"generic","uuid":"u5","accessor":"kv_5"},
 		"cubbyhole/":{"type":"cubbyhole"},"pki/":{"type":"pki","options":{"version":"2"}}}}}`
-	got, err := decodeMounts([]byte(body))
+	got, bao, err := decodeMounts([]byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]vaultsync.Mount{
 		"a": {Path: "a", Version: 2, ID: "u1/kv_1"}, "b": {Path: "b", Version: 1, ID: "u2/kv_2"}, "c": {Path: "c", Version: 1, ID: "u3/kv_3"},
 		"d": {Path: "d", Version: 1, ID: "u4/kv_4"}, "e/f": {Path: "e/f", Version: 1, ID: "u5/kv_5"},
+	}
+	if bao {
+		t.Error("these are not OpenBao's")
 	}
 	byPath := map[string]vaultsync.Mount{}
 	for _, m := range got {
@@ -63,11 +66,14 @@ func TestMountBodies(t *testing.T) {
 
 func TestMalformedAnswersProveNothing(t *testing.T) {
 	decoders := map[string]func([]byte) error{
-		"mounts":   func(b []byte) error { _, err := decodeMounts(b); return err },
+		"mounts":   func(b []byte) error { _, _, err := decodeMounts(b); return err },
 		"mount":    func(b []byte) error { _, _, err := decodeMount(b); return err },
 		"list":     func(b []byte) error { _, err := decodeList(b); return err },
 		"metadata": func(b []byte) error { _, err := decodeMetadata(b); return err },
 		"data":     func(b []byte) error { _, _, err := decodeData(b); return err },
+		"detailed": func(b []byte) error { _, _, err := decodeDetailed(b); return err },
+		"written":  func(b []byte) error { _, err := decodeWritten(b); return err },
+		"can":      func(b []byte) error { _, err := decodeCapabilities(b, "kv/data/p"); return err },
 		"plain":    func(b []byte) error { _, err := decodePlain(b); return err },
 		"grant":    func(b []byte) error { _, err := decodeGrant(b); return err },
 	}
@@ -77,6 +83,9 @@ func TestMalformedAnswersProveNothing(t *testing.T) {
 		"mounts":   {`{"data":{"secret":null}}`, `{"data":{"secret":{"a/":7}}}`},
 		"metadata": {`{"data":{"current_version":1}}`, `{"data":{"current_version":1,"versions":{"2":{}}}}`, `{"data":{"current_version":-1,"versions":{"-1":{"created_time":"2026-01-01T00:00:00Z"}}}}`, `{"data":{"current_version":1,"versions":{"1":{"created_time":"today"}}}}`},
 		"data":     {`{"data":{"data":{"a":"1"}}}`, `{"data":{"data":"x","metadata":{"version":1,"created_time":"2026-01-01T00:00:00Z"}}}`, `{"data":{"data":null,"metadata":{"version":1,"created_time":"2026-01-01T00:00:00Z","deletion_time":"soon"}}}`, `{"data":{"data":null,"metadata":{"version":0,"created_time":"2026-01-01T00:00:00Z"}}}`},
+		"detailed": {`{"data":{"keys":null,"key_info":{}}}`, `{"data":{"keys":["a"],"key_info":[]}}`},
+		"written":  {`{"data":{"version":0,"created_time":"2026-01-01T00:00:00Z"}}`, `{"data":{"version":1}}`, `{"data":{"version":"1","created_time":"2026-01-01T00:00:00Z"}}`},
+		"can":      {`{"data":{"kv/data/p":null}}`, `{"data":{"kv/data/p":"root"}}`, `{"data":{"kv/data/q":["root"]}}`},
 		"grant":    {`{"auth":{"client_token":""}}`, `{"auth":{"client_token":"t","lease_duration":-1}}`, `{"auth":{"client_token":7}}`},
 	}
 	for name, fails := range decoders {
@@ -88,6 +97,26 @@ func TestMalformedAnswersProveNothing(t *testing.T) {
 				t.Errorf("%s takes %q", name, body)
 			}
 		}
+	}
+}
+
+// TestDetailedListing: a secret whose metadata is missing or odd is listed without a state, so that it is asked for.
+func TestDetailedListing(t *testing.T) {
+	const live = `{"current_version":2,"versions":{"2":{"created_time":"2026-01-01T00:00:00Z","deletion_time":"","destroyed":false}},"custom_metadata":{"a":"b"}}`
+	names, states, err := decodeDetailed([]byte(`{"data":{"keys":["live","live/","empty","odd","none","never"],"key_info":{
+		"live":` + live + `,"live/":` + live + `,"empty":{},"odd":{"current_version":"2"},"never":{"current_version":0},"unlisted":` + live + `}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"live", "live/", "empty", "odd", "none", "never"}, names); diff != "" {
+		t.Errorf("names (-want +got)\n%s", diff)
+	}
+	want := map[string]vaultsync.State{
+		"live":  {Version: 2, Created: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Custom: map[string]string{"a": "b"}},
+		"never": {},
+	}
+	if diff := cmp.Diff(want, states); diff != "" {
+		t.Errorf("states (-want +got)\n%s", diff)
 	}
 }
 
@@ -122,6 +151,8 @@ func FuzzAnswer(f *testing.F) {
 		`{"data":{"current_version":1,"versions":{"1":{"created_time":"2026-01-01T00:00:00Z","deletion_time":"","destroyed":false}},"custom_metadata":{"a":"b"}}}`,
 		`{"data":{"data":{"a":"b"},"metadata":{"version":1,"created_time":"2026-01-01T00:00:00Z","deletion_time":"2026-01-01T00:00:00Z","destroyed":true}}}`,
 		`{"data":{"secret":{"kv/":{"type":"kv","uuid":"u","accessor":"a","options":{"version":"2"}}}}}`, `{"data":{"path":"kv/","type":"kv"}}`,
+		`{"data":{"keys":["a"],"key_info":{"a":{"current_version":1,"versions":{"1":{"created_time":"2026-01-01T00:00:00Z"}}}}}}`,
+		`{"data":{"version":2,"created_time":"2026-01-01T00:00:00Z","deletion_time":""}}`, `{"data":{"kv/data/p":["root"]}}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -150,7 +181,16 @@ func FuzzAnswer(f *testing.F) {
 		sound(vaultsync.State{}, fields, err)
 		_, err = decodeList(body)
 		sound(vaultsync.State{}, nil, err)
-		_, err = decodeMounts(body)
+		_, states, err := decodeDetailed(body)
+		sound(vaultsync.State{}, nil, err)
+		for _, s := range states {
+			sound(s, nil, nil)
+		}
+		s, err = decodeWritten(body)
+		sound(s, nil, err)
+		_, err = decodeCapabilities(body, "kv/data/p")
+		sound(vaultsync.State{}, nil, err)
+		_, _, err = decodeMounts(body)
 		sound(vaultsync.State{}, nil, err)
 		_, _, err = decodeMount(body)
 		sound(vaultsync.State{}, nil, err)

@@ -19,6 +19,13 @@ import (
 // TestSourceOnEmulator runs the suite on the emulator.
 func TestSourceOnEmulator(t *testing.T) {
 	contract.Source(t, func(t *testing.T) contract.Vault { v, _ := emulated(t); return v })
+	t.Run("OpenBao", func(t *testing.T) {
+		contract.Source(t, func(t *testing.T) contract.Vault {
+			v, _ := emulated(t, func(o *emulator.Options) { o.OpenBao = true })
+			v.OpenBao = true
+			return v
+		})
+	})
 	t.Run("sealed", func(t *testing.T) {
 		v, server := emulated(t)
 		contract.SourceSealed(t, v, func() { server.Seal(true) })
@@ -26,7 +33,7 @@ func TestSourceOnEmulator(t *testing.T) {
 }
 
 // emulated starts an emulator with both log-ins, whose tokens have the policy "sync".
-func emulated(t *testing.T) (contract.Vault, *emulator.Server) {
+func emulated(t *testing.T, edits ...func(*emulator.Options)) (contract.Vault, *emulator.Server) {
 	t.Helper()
 	root, role, proof := rand.Text(), rand.Text(), rand.Text()
 	verify := func(given string) error {
@@ -35,10 +42,14 @@ func emulated(t *testing.T) (contract.Vault, *emulator.Server) {
 		}
 		return nil
 	}
-	server := emulator.New(emulator.Options{RootToken: root, Logins: []emulator.Login{
+	o := emulator.Options{RootToken: root, Logins: []emulator.Login{
 		{Type: "approle", Role: role, Verify: verify, Policies: []string{"sync"}},
 		{Type: "jwt", Role: role, Verify: verify, Policies: []string{"sync"}},
-	}})
+	}}
+	for _, edit := range edits {
+		edit(&o)
+	}
+	server := emulator.New(o)
 	web := httptest.NewServer(server)
 	t.Cleanup(web.Close)
 	seen := &tokens{}

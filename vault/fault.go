@@ -21,6 +21,7 @@ type fault struct {
 	kind    error // sentinel of package secret
 	text    string
 	passing bool          // trying again within seconds may help
+	lost    bool          // the request may have been carried out all the same
 	after   time.Duration // Vault's wish for how long to wait first
 	token   tokenFault    // what the refusal says of the token
 }
@@ -55,6 +56,8 @@ func judge(a answer, after time.Duration) *fault {
 		return &fault{kind: secret.ErrUnavailable, text: "vault is sealed"}
 	case a.status == http.StatusBadRequest && says("upgrading from non-versioned"):
 		return &fault{kind: secret.ErrUnavailable, text: "the mount is being upgraded to KV version 2", passing: true}
+	case a.status == http.StatusBadRequest && says("check-and-set parameter did not match"):
+		return &fault{kind: secret.ErrConflict, text: "vault holds another version than the one to be succeeded"}
 	case a.status == http.StatusBadRequest:
 		return &fault{kind: secret.ErrInvalid, text: status + ": it takes the request for wrong"}
 	case a.status == http.StatusMethodNotAllowed:
@@ -66,9 +69,9 @@ func judge(a answer, after time.Duration) *fault {
 	case a.status >= 300 && a.status < 400:
 		return &fault{kind: secret.ErrUnavailable, text: status + ", a redirect, which is not followed: set the address of the active node or of a load balancer"}
 	case a.status >= 500:
-		return &fault{kind: secret.ErrUnavailable, text: status, passing: true, after: after}
+		return &fault{kind: secret.ErrUnavailable, text: status, passing: true, lost: true, after: after}
 	}
-	return &fault{kind: secret.ErrPermanent, text: status}
+	return &fault{kind: secret.ErrPermanent, text: status, lost: a.status < 300}
 }
 
 // broken says why a call ended without an answer. When ctx has ended it is the cause of that; attempt is the part of
@@ -88,7 +91,7 @@ func broken(ctx, attempt context.Context, err error) error {
 	)
 	switch {
 	case errors.As(err, &tooLarge):
-		return &fault{kind: secret.ErrTooLarge, text: fmt.Sprintf("the answer has more than %d bytes", tooLarge.Limit)}
+		return &fault{kind: secret.ErrTooLarge, text: fmt.Sprintf("the answer has more than %d bytes", tooLarge.Limit), lost: true}
 	case errors.As(err, &unknown):
 		return &fault{kind: secret.ErrUnavailable, text: "no trusted authority signed vault's certificate: set its CA certificate"}
 	case errors.As(err, &host):
@@ -98,16 +101,17 @@ func broken(ctx, attempt context.Context, err error) error {
 	case errors.As(err, &record):
 		return &fault{kind: secret.ErrUnavailable, text: "the address does not speak TLS"}
 	}
-	text := "the connection failed"
+	var op *net.OpError
+	text, lost := "the connection failed", !errors.As(err, &op) || op.Op != "dial"
 	switch {
 	case attempt.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
 		text = "no answer in time"
 	case errors.As(err, &dns) && dns.IsNotFound:
-		text = "the host name is not known"
+		text, lost = "the host name is not known", false
 	case errors.Is(err, syscall.ECONNREFUSED):
-		text = "the connection was refused"
+		text, lost = "the connection was refused", false
 	case errors.Is(err, syscall.ECONNRESET):
 		text = "the connection was reset"
 	}
-	return &fault{kind: secret.ErrUnavailable, text: text, passing: true}
+	return &fault{kind: secret.ErrUnavailable, text: text, passing: true, lost: lost}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -36,13 +37,16 @@ const (
 	defaultTimeout = 30 * time.Second
 )
 
-// Client reads one Vault, or one namespace of it. It implements vaultsync.Source and is safe for concurrent use. It
-// logs in at the first call, so a Client of an unreachable Vault can be made.
+// Client reads and writes one Vault, or one namespace of it. It implements vaultsync.Source, vaultsync.Writer and
+// vaultsync.DetailedLister and is safe for concurrent use. It logs in at the first call, so a Client of an unreachable
+// Vault can be made.
 type Client struct {
 	api     *api.Client // never sends: each call sends through a copy that carries its own token
 	timeout time.Duration
 	now     func() time.Time
 	session *session
+
+	detailed atomic.Bool // the server is OpenBao, as far as is known
 }
 
 // New returns a Client, or every fault of the options at once; they wrap secret.ErrUsage. It makes no call.

@@ -42,19 +42,19 @@ func secretPath(m vaultsync.Mount, area, path string) (string, error) {
 	return m.Path + "/" + area + "/" + path, nil
 }
 
-// folderPath is where a mount lists a folder.
-func folderPath(m vaultsync.Mount, dir string) (string, error) {
+// folderPath is where a mount lists a folder; area is "metadata" or "detailed-metadata" on KV version 2.
+func folderPath(m vaultsync.Mount, area, dir string) (string, error) {
 	if dir == "" {
 		if m.Version == 1 {
 			return m.Path, checkMount(m)
 		}
-		return m.Path + "/metadata", checkMount(m)
+		return m.Path + "/" + area, checkMount(m)
 	}
 	path, slash := strings.CutSuffix(dir, "/")
 	if !slash {
 		return "", fmt.Errorf("%w: folder %q does not end in a slash", secret.ErrInvalid, dir)
 	}
-	return secretPath(m, "metadata", path)
+	return secretPath(m, area, path)
 }
 
 func checkMount(m vaultsync.Mount) error {

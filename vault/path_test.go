@@ -33,7 +33,7 @@ func FuzzPath(f *testing.F) {
 		if !strings.HasSuffix(where, "/"+s) {
 			t.Fatalf("%q is not at the end of %q", s, where)
 		}
-		folder, err := folderPath(m, s+"/")
+		folder, err := folderPath(m, "metadata", s+"/")
 		if err != nil || !strings.HasSuffix(folder, "/"+s) {
 			t.Fatalf("as a folder: %q, %v", folder, err)
 		}

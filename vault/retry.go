@@ -18,21 +18,32 @@ const (
 // read gets an answer of status 200 or 404, with retries of what passes by itself, and with another token once if
 // Vault refuses the one in use.
 func (c *Client) read(ctx context.Context, r request) (answer, error) {
-	var after time.Duration
-	waits := retry.WithMaxRetries(maxRetries, retry.WithJitterPercent(50, retry.NewExponential(firstWait)))
-	wait := retry.BackoffFunc(func() (time.Duration, bool) {
-		d, stop := waits.Next()
-		return max(d, after), stop || after > maxWait
-	})
-	return retry.DoValue(ctx, wait, func(ctx context.Context) (answer, error) {
+	var p pauses
+	return retry.DoValue(ctx, p.backoff(), func(ctx context.Context) (answer, error) {
 		a, err := c.attempt(ctx, r)
-		var f *fault
-		if errors.As(err, &f) && f.passing {
-			after = f.after
-			err = retry.RetryableError(err)
-		}
-		return a, err
+		return a, p.again(err)
 	})
+}
+
+// pauses are the waits between the attempts of one call.
+type pauses struct{ after time.Duration }
+
+func (p *pauses) backoff() retry.Backoff {
+	waits := retry.WithMaxRetries(maxRetries, retry.WithJitterPercent(50, retry.NewExponential(firstWait)))
+	return retry.BackoffFunc(func() (time.Duration, bool) {
+		d, stop := waits.Next()
+		return max(d, p.after), stop || p.after > maxWait
+	})
+}
+
+// again marks what passes by itself as worth another attempt.
+func (p *pauses) again(err error) error {
+	var f *fault
+	if errors.As(err, &f) && f.passing {
+		p.after = f.after
+		return retry.RetryableError(err)
+	}
+	return err
 }
 
 func (c *Client) attempt(ctx context.Context, r request) (answer, error) {

@@ -12,7 +12,11 @@ import (
 	"github.com/keyferry/keyferry/vaultsync"
 )
 
-var _ vaultsync.Source = (*Client)(nil)
+var (
+	_ vaultsync.Source         = (*Client)(nil)
+	_ vaultsync.Writer         = (*Client)(nil)
+	_ vaultsync.DetailedLister = (*Client)(nil)
+)
 
 // Mounts returns the KV mounts the token may use, sorted by path (facts/vault-sync.md A7). Their ID is made of uuid
 // and accessor.
@@ -24,10 +28,11 @@ func (c *Client) Mounts(ctx context.Context) ([]vaultsync.Mount, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list mounts of vault: %w", err)
 	}
-	mounts, err := decodeMounts(a.body)
+	mounts, bao, err := decodeMounts(a.body)
 	if err != nil {
 		return nil, fmt.Errorf("list mounts of vault: %w", err)
 	}
+	c.detailed.Store(bao)
 	slices.SortFunc(mounts, func(a, b vaultsync.Mount) int { return strings.Compare(a.Path, b.Path) })
 	return mounts, nil
 }
@@ -46,7 +51,7 @@ func (c *Client) List(ctx context.Context, m vaultsync.Mount, dir string) ([]str
 }
 
 func (c *Client) list(ctx context.Context, m vaultsync.Mount, dir string) ([]string, error) {
-	path, err := folderPath(m, dir)
+	path, err := folderPath(m, "metadata", dir)
 	if err != nil {
 		return nil, err
 	}

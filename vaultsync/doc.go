@@ -8,4 +8,6 @@
 //
 // The tags of the destination are the only state. A run that is cut off anywhere leaves nothing half-written, and
 // the next one does what is missing.
+//
+// One thing goes the other way: WriteBack returns a value that was rotated in Key Vault to where it was copied from.
 package vaultsync

@@ -44,7 +44,7 @@ func (e *Engine) gather(ctx context.Context, s Scope, report *Report) (*gathered
 	})
 	both.Go(func() error {
 		var err error
-		g.entries, g.proof, err = e.walk(listing, report, func(entry Entry) { ahead.entry(ctx, entry) })
+		g.entries, g.proof, err = e.walk(listing, report, func(entry Entry, s *State) { ahead.entry(ctx, entry, s) })
 		if err != nil {
 			return fmt.Errorf("walk the source: %w", err)
 		}
@@ -87,12 +87,17 @@ func (l *lookahead) row(ctx context.Context, r *row) {
 	}
 }
 
-// entry is told of each secret the source lists.
-func (l *lookahead) entry(ctx context.Context, e Entry) {
+// entry is told of each secret the source lists, with its state where the listing had it.
+func (l *lookahead) entry(ctx context.Context, e Entry, s *State) {
 	if e.Mount.Version != 2 || l.scope.Full || !l.scope.holds(e) {
 		return
 	}
 	l.mu.Lock()
+	if s != nil {
+		l.states[e.Ref] = e.keep(*s)
+		l.mu.Unlock()
+		return
+	}
 	met := l.seen[e.Ref]
 	if met {
 		delete(l.seen, e.Ref)
@@ -117,9 +122,7 @@ func (l *lookahead) read(ctx context.Context, e Entry) {
 	}
 	l.group.Go(func() error {
 		s, err := l.engine.Sources[e.Rule.source()].Metadata(ctx, e.Mount, e.Path)
-		if len(e.Rule.Metadata) == 0 {
-			s.Custom = nil
-		}
+		s = e.keep(s)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if err != nil {
@@ -129,4 +132,12 @@ func (l *lookahead) read(ctx context.Context, e Entry) {
 		}
 		return nil
 	})
+}
+
+// keep is the state without what the entry's rule does not ask for.
+func (e Entry) keep(s State) State {
+	if len(e.Rule.Metadata) == 0 {
+		s.Custom = nil
+	}
+	return s
 }

@@ -80,6 +80,7 @@ type Rule struct {
 	Metadata             []string       // keys of custom_metadata to copy as tags
 	PEM                  bool           // copy PEM and PFX too, which belong in Key Vault certificates
 	Rotation             Rotation       // becomes the rotation tags of new copies
+	WriteBack            bool           // a value that was rotated in Key Vault may be written back to Vault; KV v2 only
 }
 
 // Rotation is what a rule says of the rotation of its secrets. The zero Rotation says nothing.

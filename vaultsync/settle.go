@@ -56,12 +56,12 @@ func (r *run) recall(k *knowledge) {
 		k.state = &s
 	}
 	if read {
-		k.value = r.shape(k.entry, fields)
+		k.value = renderFor(k.entry, fields)
 	}
 }
 
-// shape renders the fields as the entry's rule wants them. A field that is not JSON is a fault of its own.
-func (r *run) shape(e Entry, fields Fields) *rendering {
+// renderFor renders the fields as the entry's rule wants them. A field that is not JSON is a fault of its own.
+func renderFor(e Entry, fields Fields) *rendering {
 	shape := e.Rule.As
 	if e.Key != "" {
 		shape = ShapeValue
@@ -101,7 +101,7 @@ func (r *run) learnSource(ctx context.Context, k *knowledge, n need) error {
 		}
 		return absentOr(err, "read", k.entry)
 	}
-	k.state, k.value = &s, r.shape(k.entry, fields)
+	k.state, k.value = &s, renderFor(k.entry, fields)
 	return nil
 }
 

@@ -37,6 +37,28 @@ type Reader interface {
 	Read(ctx context.Context, m Mount, path string) (State, Fields, error)
 }
 
+// Writer is what a Source may also do: write to secrets of KV v2. Every write succeeds exactly the version cas and makes
+// cas+1, or changes nothing: secret.ErrConflict when Vault holds another version, or cas is deleted or destroyed.
+// secret.ErrUnsupported for KV v1, secret.ErrForbidden where the token may not, secret.ErrAmbiguous when an answer was
+// lost and what became of the write cannot be seen; then look before repeating. The State is that of the new version.
+type Writer interface {
+	// WriteField sets one field to a JSON text. All other fields stay as they are.
+	WriteField(ctx context.Context, m Mount, path, field string, value secret.Value, cas int) (State, error)
+	// WriteObject replaces all fields.
+	WriteObject(ctx context.Context, m Mount, path string, fields Fields, cas int) (State, error)
+	// MayWrite asks whether the token may do so, and writes nothing. nil also where the token may not ask.
+	MayWrite(ctx context.Context, m Mount, path string) error
+}
+
+// DetailedLister is what a Source may also do: list a folder of KV v2 together with the metadata of the secrets in it
+// (facts/vault-sync.md A11).
+type DetailedLister interface {
+	// ListDetailed is List and, for each secret of the folder that the server told enough of, its State. It is asked
+	// once, without retries: after any error List and Metadata are there to say the same. secret.ErrUnsupported,
+	// without a call as soon as that is known, where the server has no such listing.
+	ListDetailed(ctx context.Context, m Mount, dir string) (names []string, states map[string]State, err error)
+}
+
 // Mount is a KV secrets engine.
 type Mount struct {
 	Path    string // without slashes at the ends

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,14 +19,15 @@ import (
 type found struct {
 	mu      sync.Mutex
 	entries []Entry
-	tell    func(Entry)
+	tell    func(Entry, *State)
 	proof   *proof
 }
 
-// walk finds every secret the rules select, and tells of each as it comes. What it could not read goes into the report
+// walk finds every secret the rules select, and tells of each as it comes, with its state where the listing had it. What
+// it could not read goes into the report
 // as failed and missing; a source that is sealed or gone ends the walk with an error, since then every answer is worth
 // nothing.
-func (e *Engine) walk(ctx context.Context, report *Report, tell func(Entry)) ([]Entry, *proof, error) {
+func (e *Engine) walk(ctx context.Context, report *Report, tell func(Entry, *State)) ([]Entry, *proof, error) {
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
 	var group errgroup.Group
@@ -47,6 +49,7 @@ func (e *Engine) walk(ctx context.Context, report *Report, tell func(Entry)) ([]
 		w := walker{
 			name: m.source, destination: e.Name, source: e.Sources[m.source], mount: mount, rules: m.rules,
 			found: f, report: report, group: &group, abort: abort,
+			plain: new(atomic.Bool),
 		}
 		for _, dir := range m.bases(e.Name) {
 			w.visit(ctx, dir)
@@ -159,6 +162,7 @@ type walker struct {
 	report      *Report
 	group       *errgroup.Group
 	abort       context.CancelCauseFunc
+	plain       *atomic.Bool // the source refused this mount's metadata with its listings, or cannot give it
 }
 
 // visit lists a folder, in a goroutine of its own when one is free, and goes on into its folders.
@@ -173,7 +177,7 @@ func (w walker) visit(ctx context.Context, dir string) {
 }
 
 func (w walker) list(ctx context.Context, dir string) {
-	names, err := w.source.List(ctx, w.mount, dir)
+	names, states, err := w.look(ctx, dir)
 	w.found.proof.folder(w.name, w.mount, dir, err == nil)
 	if err != nil {
 		if gone(err, func() error { _, err := w.source.Mounts(ctx); return err }) {
@@ -192,13 +196,33 @@ func (w walker) list(ctx context.Context, dir string) {
 		if strings.HasSuffix(name, "/") {
 			w.visit(ctx, dir+name)
 		} else {
-			w.take(dir + name)
+			state, told := states[name]
+			if !told {
+				w.take(dir+name, nil)
+				continue
+			}
+			w.take(dir+name, &state)
 		}
 	}
 }
 
+// look lists a folder, with the states of its secrets from sources that can tell them at once.
+func (w walker) look(ctx context.Context, dir string) ([]string, map[string]State, error) {
+	if detailed, ok := w.source.(DetailedLister); ok && w.mount.Version == 2 && !w.plain.Load() {
+		names, states, err := detailed.ListDetailed(ctx, w.mount, dir)
+		if err == nil {
+			return names, states, nil
+		}
+		if errors.Is(err, secret.ErrUnsupported) || errors.Is(err, secret.ErrForbidden) {
+			w.plain.Store(true)
+		}
+	}
+	names, err := w.source.List(ctx, w.mount, dir)
+	return names, nil, err
+}
+
 // take gives the path to the first rule that selects it.
-func (w walker) take(path string) {
+func (w walker) take(path string, state *State) {
 	r := ruleOf(w.rules, path)
 	if r == nil || r.destination() != w.destination {
 		return
@@ -208,7 +232,7 @@ func (w walker) take(path string) {
 	w.found.mu.Lock()
 	w.found.entries = append(w.found.entries, entry)
 	w.found.mu.Unlock()
-	w.found.tell(entry)
+	w.found.tell(entry, state)
 }
 
 // ruleOf is the first of the rules that selects the path; nil when none does.

@@ -31,6 +31,8 @@ type Vault struct {
 	Token func(t *testing.T, g Grants) string
 	// AppRole and JWT make a way to log in, of that kind, to the grants. Nil: the server has no such method.
 	AppRole, JWT func(t *testing.T, g Grants) Login
+	// OpenBao says that the server is one.
+	OpenBao bool
 }
 
 // Grants are capabilities by path, as in a policy; a path may end in '*'.
@@ -62,6 +64,10 @@ func Source(t *testing.T, open func(t *testing.T) Vault) {
 		{"refused paths", sourceTest.refusedPaths},
 		{"policies", sourceTest.policies},
 		{"revoked token", sourceTest.revokedToken},
+		{"writes", sourceTest.writes},
+		{"refused writes", sourceTest.refusedWrites},
+		{"policies for writes", sourceTest.writePolicies},
+		{"listing with metadata", sourceTest.detailed},
 		{"log-in by approle", func(f sourceTest, t *testing.T) { f.logIn(t, f.AppRole) }},
 		{"log-in by jwt", func(f sourceTest, t *testing.T) { f.logIn(t, f.JWT) }},
 	} {

@@ -17,7 +17,8 @@ type mount struct {
 	options        map[string]string
 	description    string
 	uuid, accessor string
-	upgrading      bool // version 2 that is still converting
+	plugin         string // running version of the engine
+	upgrading      bool   // version 2 that is still converting
 
 	v1     tree[[]byte]  // JSON objects
 	v2     tree[*secret] //
@@ -72,7 +73,10 @@ func (s *Server) Upgrade(path string) (finish func()) {
 func (s *Server) mount(path, kind, description string, options map[string]string) *mount {
 	m := &mount{
 		path: strings.Trim(path, "/") + "/", kind: kind, version: 1, options: options, description: description,
-		uuid: s.uuid(), accessor: kind + "_" + hex.EncodeToString(s.bytes(4)),
+		uuid: s.uuid(), accessor: kind + "_" + hex.EncodeToString(s.bytes(4)), plugin: "v0.25.0+builtin",
+	}
+	if s.options.OpenBao {
+		m.plugin = "v2.4.3+builtin.bao"
 	}
 	if kind == "kv" && options["version"] == "2" {
 		m.version = 2
@@ -160,7 +164,7 @@ func (m *mount) describe(lease time.Duration) map[string]any {
 		"running_sha256": "", "seal_wrap": false, "type": m.kind, "uuid": m.uuid,
 	}
 	if m.kind == "kv" {
-		body["deprecation_status"], body["running_plugin_version"] = "supported", "v0.25.0+builtin"
+		body["deprecation_status"], body["running_plugin_version"] = "supported", m.plugin
 	}
 	return body
 }
