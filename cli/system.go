@@ -120,7 +120,7 @@ func (p Process) engines(v *keyVault, c config.Config, out outside, told, outbox
 	}
 	v.rotation, err = rotation.New(rotation.Options{
 		Secrets: keys, List: keys.List, Records: out.store, Scope: vaultHost(v.url), Lock: lock, Alerts: told,
-		Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
+		WriteBack: v.sync, Kinds: p.Kinds, Settings: c.Rotation, Now: time.Now,
 		Deps: rotation.Deps{HTTP: out.azure, Azure: out.credential, Dial: (&net.Dialer{}).DialContext, Now: time.Now},
 	})
 	return err

@@ -78,6 +78,7 @@ type rule struct {
 	OnDelete    string            `yaml:"onDelete"`
 	OnRemoved   string            `yaml:"onDestinationRemoved"`
 	Adopt       bool              `yaml:"adopt"`
+	WriteBack   bool              `yaml:"writeBack"`
 	Expiry      *duration         `yaml:"expiry"`
 	Metadata    []string          `yaml:"metadata"`
 	PEM         bool              `yaml:"pem"`
@@ -181,7 +182,7 @@ func (r rule) domain() vaultsync.Rule {
 		OnConflict:           vaultsync.OnConflict(unless(r.OnConflict, "report")),
 		OnDelete:             vaultsync.OnDelete(unless(r.OnDelete, "keep")),
 		OnDestinationRemoved: vaultsync.OnRemoved(unless(r.OnRemoved, "report")),
-		Adopt:                r.Adopt, Metadata: r.Metadata, PEM: r.PEM, Expiry: (*time.Duration)(r.Expiry),
+		Adopt:                r.Adopt, WriteBack: r.WriteBack, Metadata: r.Metadata, PEM: r.PEM, Expiry: (*time.Duration)(r.Expiry),
 		Rotation: vaultsync.Rotation{
 			Type: r.Rotation.Type, Target: r.Rotation.Target,
 			Days: int(r.Rotation.Validity / day),

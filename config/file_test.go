@@ -26,20 +26,31 @@ vault:
   namespace: team
   caCert: vault.pem
   auth: {method: jwt, mount: jwt-azure, role: keyferry, audience: "api://vault"}
+sources:
+  old: {address: "https://old.example.com", auth: {method: kubernetes, role: reader}}
 keyVault: {url: "https://kv.vault.azure.net", identity: workload, caCert: roots.pem}
+keyVaults: {billing: "https://kv-billing.vault.azure.net"}
 state: {url: "https://st.blob.core.windows.net/keyferry"}
 alerts: {topic: "https://topic.example.net/api/events"}
 sync:
   paused: true
+  limits: {removals: 20, removalShare: 0.1}
   rules:
     - name: app
-      source: vault
+      source: old
+      destination: billing
       mount: secret
       include: ["app/**"]
       exclude: ["**/scratch/**"]
       as: json
       map: {app/one: one}
+      nameAs: "{{.Base}}"
       onCollision: suffix
+      onConflict: vault
+      onDelete: disable
+      onDestinationRemoved: recover
+      adopt: true
+      writeBack: true
       expiry: 0
       metadata: [owner]
       pem: true
@@ -49,8 +60,22 @@ rotation:
   validity: 90d
   rotateBefore: 720h
   minAge: 2h30m
+  grace: 12h
   targets:
-    - {name: keys, type: generated, secrets: ["app-*"], validity: 30d, params: {length: 48}}
+    - name: keys
+      type: generated
+      secrets: ["app-*"]
+      validity: 30d
+      params: {length: 48}
+      user: app
+      format: url
+      admin: {secret: db-admin, user: root, format: "json:/password"}
+      resource: /subscriptions/s/resourceGroups/g
+      outage: accepted
+      window: "Sat 01:00-05:00 UTC"
+      grace: 1h
+      writeBack: true
+      rotateBeforeCutover: accept
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -62,20 +87,29 @@ rotation:
 			Address: "https://vault.example.com:8200", Namespace: "team", CACert: "vault.pem",
 			Auth: Auth{Method: "jwt", Mount: "jwt-azure", Role: "keyferry", Audience: "api://vault"},
 		},
-		KeyVault: KeyVault{URL: "https://kv.vault.azure.net", Identity: "workload", CACert: "roots.pem"},
-		State:    State{URL: "https://st.blob.core.windows.net/keyferry"},
-		Alerts:   Alerts{Topic: "https://topic.example.net/api/events"},
-		Sync: vaultsync.Settings{Paused: true, Rules: []vaultsync.Rule{{
-			Name: "app", Source: "vault", Mount: "secret", Include: []string{"app/**"}, Exclude: []string{"**/scratch/**"},
+		Sources: map[string]Vault{
+			"old": {Address: "https://old.example.com", Auth: Auth{Method: "kubernetes", Role: "reader"}},
+		},
+		KeyVaults: map[string]string{"billing": "https://kv-billing.vault.azure.net"},
+		KeyVault:  KeyVault{URL: "https://kv.vault.azure.net", Identity: "workload", CACert: "roots.pem"},
+		State:     State{URL: "https://st.blob.core.windows.net/keyferry"},
+		Alerts:    Alerts{Topic: "https://topic.example.net/api/events"},
+		Sync: vaultsync.Settings{Paused: true, Limits: vaultsync.Limits{Removals: 20, RemovalShare: 0.1}, Rules: []vaultsync.Rule{{
+			Name: "app", Source: "old", Destination: "billing", Mount: "secret", Include: []string{"app/**"}, Exclude: []string{"**/scratch/**"},
 			As: vaultsync.ShapeJSON, Map: map[string]string{"app/one": "one"}, OnCollision: vaultsync.CollisionSuffix,
+			NameAs: "{{.Base}}", OnConflict: vaultsync.DriftVault, OnDelete: vaultsync.DeleteDisable,
+			OnDestinationRemoved: vaultsync.RemovedRecover, Adopt: true, WriteBack: true,
 			Expiry: &none, Metadata: []string{"owner"}, PEM: true,
 			Rotation: vaultsync.Rotation{Type: "generated", Target: "keys", Days: 60},
 		}}},
 		Rotation: rotation.Settings{
-			Paused: true, Validity: 90 * day, RotateBefore: 30 * day, MinAge: 150 * time.Minute,
+			Paused: true, Validity: 90 * day, RotateBefore: 30 * day, MinAge: 150 * time.Minute, Grace: 12 * time.Hour,
 			Targets: []rotation.Target{{
 				Name: "keys", Type: "generated", Secrets: []string{"app-*"}, Validity: 30 * day,
-				Params: map[string]any{"length": uint64(48)},
+				Params: map[string]any{"length": uint64(48)}, User: "app", Format: "url",
+				Admin:    rotation.Admin{Secret: "db-admin", User: "root", Format: "json:/password"},
+				Resource: "/subscriptions/s/resourceGroups/g", Outage: true, Window: "Sat 01:00-05:00 UTC", Grace: time.Hour,
+				WriteBack: true, BeforeCutover: true,
 			}},
 		},
 	}
