@@ -175,6 +175,25 @@ func TestAConflictIsResumed(t *testing.T) {
 	})
 }
 
+// TestCopiedTagsProveNothing has a person write a value of their own with the tags of the rotation under way.
+func TestCopiedTagsProveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, e := stuck(t, sceneries[0])
+		proof := s.current(secret.PendingName(name)).Tags[secret.TagRotationState]
+		const theirs = "typed-by-hand-0x2c"
+		if _, err := s.secrets.Set(t.Context(), name, secret.Draft{Value: secret.New(theirs), Tags: map[string]string{secret.TagRotationState: proof}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := sweepFor(t.Context(), e, time.Hour, 2*time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		open, err := e.Pending(t.Context())
+		if err != nil || len(open) != 1 || !open[0].Parked || s.current(name).Value != theirs || s.told()[alert.RotationConflict] != 1 {
+			t.Errorf("%+v, %v, told %v", open, err, s.told())
+		}
+	})
+}
+
 // onlyStaging is a Key Vault that takes no version of the secret itself.
 type onlyStaging struct {
 	rotation.Secrets

@@ -2,6 +2,7 @@ package rotation_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	emulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
 	"github.com/keyferry/keyferry/rotation"
 	"github.com/keyferry/keyferry/secret"
+	"github.com/keyferry/keyferry/state"
 )
 
 // TestWhatAnEventCosts counts the calls of a rotation of a password that its user changes.
@@ -21,6 +23,56 @@ func TestWhatAnEventCosts(t *testing.T) {
 			t.Errorf("%+v, %v: %d calls, %v", got, err, sum(calls), calls)
 		}
 	})
+}
+
+// TestTheRecordIsAheadOfThePublish: whoever finds readers with a credential that does not work finds out why.
+func TestTheRecordIsAheadOfThePublish(t *testing.T) {
+	for _, c := range sceneries {
+		synctest.Test(t, func(t *testing.T) {
+			s := c.set(t)
+			p := healthy()
+			p.watch = func(_ int, call string) {
+				if call != "set secret" {
+					return
+				}
+				open, err := s.start(healthy(), s.leases).Pending(t.Context())
+				if err != nil || len(open) != 1 || open[0].Phase != "applied" && c.name != "key vault only" {
+					t.Errorf("%s: %+v, %v", c.name, open, err)
+				}
+			}
+			if _, err := s.start(p, s.leases).Rotate(t.Context(), s.request()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestTooLittleTimeStartsNothing gives a rotation less time than one step may take, and then less than all take.
+func TestTooLittleTimeStartsNothing(t *testing.T) {
+	for _, c := range sceneries {
+		for _, left := range []time.Duration{9 * time.Second, 13 * time.Second} {
+			synctest.Test(t, func(t *testing.T) {
+				s := c.set(t)
+				before := s.world.live()
+				p := healthy()
+				p.pause = func() { time.Sleep(500 * time.Millisecond) }
+				ctx, cancel := context.WithTimeout(t.Context(), left)
+				defer cancel()
+				got, err := s.start(p, s.leases).Rotate(ctx, s.request())
+				if err == nil && got.Verdict != rotation.Continuing && left < 10*time.Second || err != nil && !secret.IsTransient(err) {
+					t.Errorf("%s, %s: %+v, %v", c.name, left, got, err)
+				}
+				if left < 10*time.Second && (len(s.versions(name)) != 1 || len(s.versions(secret.PendingName(name))) > 0 || !slices.Equal(before, s.world.live())) {
+					t.Errorf("%s: something was changed", c.name)
+				}
+				time.Sleep(state.LeaseTime)
+				if err := sweepFor(t.Context(), s.start(healthy(), s.leases), 3*time.Hour, 20*time.Minute); err != nil {
+					t.Error(err)
+				}
+				s.converged(t, c, false, false)
+			})
+		}
+	}
 }
 
 // TestAStagingSecretThatIsNotOurs is neither used nor overwritten.
