@@ -74,6 +74,12 @@ func TestApply(t *testing.T) {
 		{"cannot ever", func(f *target) { f.set = always(fmt.Errorf("no such user: %w", secret.ErrPermanent)) },
 			rotation.Failed, rotation.ReasonTargetFailed, 1, 1},
 		{"cannot as it is", func(f *target) { f.set = always(secret.ErrUnsupported) }, rotation.Failed, rotation.ReasonTargetFailed, 1, 1},
+		{"says that it cannot, and then knows neither value", func(f *target) {
+			f.set = func(context.Context, rotation.Credential, rotation.Credential) error {
+				f.password = secret.New("somebody-else-was-there")
+				return secret.ErrPermanent
+			}
+		}, rotation.Continuing, rotation.ReasonBackOff, 1, 0},
 		{"out of reach", func(f *target) { f.set = always(errNetwork) }, rotation.Continuing, rotation.ReasonBackOff, 1, 0},
 		{"out of reach from the beginning", func(f *target) { f.verify = func(rotation.Credential) error { return errNetwork } },
 			rotation.Continuing, rotation.ReasonBackOff, 0, 0},

@@ -290,6 +290,9 @@ func (s *scene) converged(t *testing.T, c scenery, mayRepeat, lost bool) {
 	if s.hashi != nil && (s.hashi.holds() != current.Value || current.Tags[secret.TagAuthority] != "vault") {
 		t.Errorf("Vault has the new value: %v, authority is %s", s.hashi.holds() == current.Value, current.Tags[secret.TagAuthority])
 	}
+	if w, ok := s.world.(*twoSlots); ok && w.serial > 1 && !lost {
+		t.Errorf("the spare key was made anew %d times", w.serial)
+	}
 	if w, ok := s.world.(*manyPasswords); ok && !maps.Equal(w.saved, w.values) {
 		t.Error("the target would forget the change")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -55,6 +56,9 @@ func TestAPersonWritesAtEveryCall(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
+				if c.retires && at > slices.Index(calls, "set secret") && at <= lastLook(calls) && c.name != "set" && !s.world.accepts(oldValue) {
+					t.Errorf("%s: written before call %d, %q, and the old credential was retired", c.name, at, call)
+				}
 				told := s.told()
 				for _, left := range open {
 					if left.Phase != "" && (!left.Parked || told[alert.RotationConflict]+told[alert.RotationParked] == 0) {
@@ -66,6 +70,14 @@ func TestAPersonWritesAtEveryCall(t *testing.T) {
 		}
 	}
 	t.Logf("%d cells", cells)
+}
+
+// lastLook is the call by which the run that retires begins.
+func lastLook(calls []string) int {
+	at := slices.Index(calls, "retire")
+	for ; at >= 0 && calls[at] != "lease acquire"; at-- {
+	}
+	return at
 }
 
 func (s *scene) told() map[alert.Type]int {
