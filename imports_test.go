@@ -24,6 +24,7 @@ var layers = []struct {
 	{"vaultsync", []string{"secret", "state", "alert", "format"}, "an engine: adapters implement its ports, and it never sees the other engine"},
 	{"rotation", []string{"secret", "state", "alert", "format"}, "an engine: rotators implement its contract, and it never sees the other engine"},
 	{"rotators", []string{"secret", "rotation", "format"}, "a rotator sees credentials and its target, never the engine's stores"},
+	{"rotators/rotatortest", []string{"secret", "format", "state", "alert", "rotation", "keyvault", "internal/emulator/..."}, "a kit for tests: it runs the engine on an emulated Key Vault"},
 	{"vault", []string{"secret", "vaultsync"}, "an adapter: implements the sync's source and nothing else"},
 	{"keyvault", []string{"secret"}, "an adapter: both engines use it, so it knows neither"},
 	{"config", []string{"secret", "vaultsync", "rotation", "state", "alert"}, "joins the settings every domain owns"},
