@@ -12,13 +12,22 @@ import (
 var (
 	now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-	testKinds = map[string]Kind{"generated": {Type: "generated"}, "database-password": {Type: "database-password"}}
+	testKinds = map[string]Kind{"generated": {Type: "generated"}, "database-password": {Type: "database-password"}, "azure-key": {Type: "azure-key"}}
+
+	resourceA = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/a"
 
 	testTargets = []Target{
 		{Name: "random", Type: "generated", Secrets: []string{"app-*", "Cookie"}},
 		{Name: "orders-db", Type: "database-password", Secrets: []string{"orders-password"}, Validity: 45 * day},
 		{Name: "spare-a", Type: "generated", Secrets: []string{"two-*"}},
 		{Name: "spare-b", Type: "generated", Secrets: []string{"two-*"}},
+		{Name: "app-db", Type: "database-password", Secrets: []string{"db-*"}, Admin: Admin{Secret: "db-admin"}, Format: "url"},
+		{Name: "own-admin", Type: "database-password", Secrets: []string{"crm-*", "CRM-Admin"}, Admin: Admin{Secret: "crm-admin"}},
+		{Name: "key-a", Type: "azure-key", Secrets: []string{"storage-*"}, Resource: resourceA, Validity: 45 * day},
+		{Name: "key-b", Type: "azure-key", Secrets: []string{"storage-*"}, Resource: resourceA + "b"},
+		{Name: "night", Type: "generated", Secrets: []string{"night-*"}, Window: "22:00-04:00"},
+		{Name: "mirrored", Type: "generated", Secrets: []string{"mirrored-*"}, WriteBack: true},
+		{Name: "early", Type: "generated", Secrets: []string{"early-*"}, BeforeCutover: true},
 	}
 )
 
@@ -63,6 +72,7 @@ func tags(n int) func(*facts) {
 }
 
 func TestDecide(t *testing.T) {
+	const address, msDays = secret.TagProviderAddress, secret.TagValidityDays
 	const authority, typ, target, days = secret.TagAuthority, secret.TagRotationType, secret.TagRotationTarget, secret.TagRotationDays
 	rotated := secret.RotationState{ID: "id1", From: "v1", At: now.Add(-day)}.String()
 	paused := Settings{Paused: true, Targets: testTargets}
@@ -163,6 +173,35 @@ func TestDecide(t *testing.T) {
 		{"several list it and the tag chooses", due90(named("two-faced"), tag(target, "spare-b")), usual, Rotated, ReasonNearExpiry},
 		{"a refused target is told only when due", due90(named("elsewhere"), expiresIn(80*day)), usual, Nothing, ReasonNotDue},
 
+		// The secrets of administrators.
+		{"the admin secret of a target that lists it by a glob", due90(named("db-admin"), tag(typ, "database-password")), usual, Failed, ReasonAdminSecret},
+		{"the same, aimed by the tag", due90(named("DB-admin"), tag(typ, "database-password"), tag(target, "app-db")), usual, Failed, ReasonAdminSecret},
+		{"an admin secret that its target lists by name", due90(named("crm-admin"), tag(typ, "database-password")), usual, Rotated, ReasonNearExpiry},
+		{"a neighbour of an admin secret", due90(named("db-orders"), tag(typ, "database-password")), usual, Rotated, ReasonNearExpiry},
+
+		// Microsoft's tags.
+		{"the resource chooses the target", due90(named("storage-1"), tag(typ, ""), tag(address, strings.ToUpper(resourceA))), usual, Nothing, ReasonNotDue},
+		{"the resource chooses the target, and it is due", due90(named("storage-1"), tag(typ, ""), tag(address, resourceA), expiresIn(15*day)), usual, Rotated, ReasonNearExpiry},
+		{"its validity counts where the resource is declared", due90(named("storage-1"), tag(typ, ""), tag(address, resourceA), tag(msDays, "90")), usual, Rotated, ReasonNearExpiry},
+		{"its validity means nothing elsewhere", due90(tag(msDays, "soon"), tag(address, resourceA)), usual, Rotated, ReasonNearExpiry},
+		{"a validity that is none", due90(named("storage-1"), tag(typ, ""), tag(address, resourceA), tag(msDays, "")), usual, Nothing, ReasonNotDue},
+		{"a resource nobody declared", due90(named("storage-1"), tag(typ, ""), tag(address, resourceA+"c")), usual, Failed, ReasonTargetRefused},
+		{"a resource declared for other secrets", due90(tag(typ, ""), tag(address, resourceA)), usual, Failed, ReasonTargetRefused},
+		{"type and resource agree", due90(named("storage-1"), tag(typ, "azure-key"), tag(address, resourceA+"b")), usual, Rotated, ReasonNearExpiry},
+		{"type without resource is ambiguous", due90(named("storage-1"), tag(typ, "azure-key")), usual, Failed, ReasonTargetAmbiguous},
+		{"target and resource disagree", due90(named("storage-1"), tag(typ, "azure-key"), tag(target, "key-b"), tag(address, resourceA), expiresIn(day)), usual, Failed, ReasonTargetRefused},
+
+		// Windows, and what Vault still owns.
+		{"the window is closed", due90(named("night-1")), usual, Nothing, ReasonWindow},
+		{"force does not open it", due90(named("night-1"), force), usual, Nothing, ReasonWindow},
+		{"the window is open", due90(named("night-1"), func(f *facts) { f.now = now.Add(11 * time.Hour) }), usual, Rotated, ReasonNearExpiry},
+		{"expired beats the window", due90(named("night-1"), expiresIn(-time.Second)), usual, Rotated, ReasonExpired},
+		{"before cutover, with write-back", due90(named("mirrored-1"), tag(authority, "vault")), usual, Rotated, ReasonNearExpiry},
+		{"before cutover, accepted", due90(named("early-1"), tag(authority, "vault")), usual, Rotated, ReasonNearExpiry},
+		{"before cutover, with write-back and no target of its type", due90(named("mirrored-1"), tag(authority, "vault"), tag(typ, "azure-key")), usual, Manual, ReasonNotCutOver},
+		{"its type vanished", due90(tag(typ, ""), expiresIn(80*day), func(f *facts) { f.vanished = true }), usual, Manual, ReasonTypeVanished},
+		{"its type vanished, and it is a copy from Vault", due90(tag(typ, ""), tag(authority, "vault"), func(f *facts) { f.vanished = true }), usual, Nothing, ReasonSynced},
+
 		// Tags and content that forbid it.
 		{"validity of no days", due90(tag(days, "0")), usual, Failed, ReasonInvalidTag},
 		{"validity of 3650 days", due90(tag(days, "3650")), usual, Rotated, ReasonNearExpiry},
@@ -183,6 +222,7 @@ func TestDecide(t *testing.T) {
 		{"JSON", due90(contentType("application/json")), usual, Failed, ReasonFormat},
 		{"a dialect of JSON", due90(contentType("Application/vnd.acme+JSON; v=1")), usual, Failed, ReasonFormat},
 		{"a certificate", due90(contentType("application/x-pkcs12")), usual, Failed, ReasonFormat},
+		{"a target that knows where the password is", due90(named("db-orders"), tag(typ, "database-password"), contentType("application/json")), usual, Rotated, ReasonNearExpiry},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := decide(c.facts, c.settings.withDefaults(), testKinds)
@@ -192,7 +232,7 @@ func TestDecide(t *testing.T) {
 			if d.text == "" {
 				t.Error("the decision gives no reason in words")
 			}
-			if d.verdict == Rotated && (d.target.Type != strings.TrimSpace(c.facts.meta.Tags[typ]) || !d.target.Lists(c.facts.meta.Name) || d.validity < day) {
+			if d.verdict == Rotated && (c.facts.meta.Tags[typ] != "" && d.target.Type != strings.TrimSpace(c.facts.meta.Tags[typ]) || !d.target.Lists(c.facts.meta.Name) || d.validity < day) {
 				t.Errorf("target %q of type %q, validity %v", d.target.Name, d.target.Type, d.validity)
 			}
 		})
