@@ -46,7 +46,7 @@ func strategyOf(rotator Rotator) strategy {
 	return nil
 }
 
-// staged reports whether the strategy keeps something in the staging secret.
+// stages reports whether the strategy keeps something in the staging secret.
 func stages(s strategy) bool {
 	switch s.(type) {
 	case minting, setting:
