@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
@@ -75,7 +74,10 @@ func (e *Engine) cutover(ctx context.Context, q CutoverRequest, hasher secret.Ha
 // cutOne reads both values and, when they are equal, patches the authority.
 func (r *run) cutOne(ctx context.Context, entry Entry, undo bool) (Decision, error) {
 	k := knowledge{now: r.Now(), entry: entry, hasher: r.hasher, full: true, row: r.rows[secret.FoldName(entry.Name)]}
-	if k.row == nil {
+	switch {
+	case entry.Fault != "":
+		return verdict(Conflict, entry.Fault), nil
+	case k.row == nil:
 		return verdict(Conflict, ReasonNotCopied), nil
 	}
 	r.recall(&k)
@@ -112,27 +114,27 @@ func decideCutover(k knowledge, undo bool) Decision {
 	switch {
 	case k.row.managed:
 		return verdict(Skip, ReasonManaged)
-	case k.row.path != k.entry.Ref || k.row.source != k.entry.Rule.source():
+	case k.row.path == "":
+		return verdict(Conflict, ReasonForeign)
+	case k.row.id() != k.entry.id():
 		return verdict(Conflict, ReasonOtherPath)
 	case k.row.authority == to:
 		return verdict(Unchanged, ReasonSame)
 	case k.row.authority != from:
 		return verdict(Conflict, ReasonBadTag)
-	case k.value.fault != "":
-		return verdict(Conflict, k.value.fault)
 	case k.state.Gone(k.now):
 		return verdict(Conflict, ReasonSourceDeleted)
+	case k.value.fault != "":
+		return verdict(Conflict, k.value.fault)
 	case !k.have.Equal(k.value.value):
 		return verdict(Conflict, ReasonValuesDiffer)
 	}
-	expires := wantExpiry(k.entry, *k.state, k.row.expires, k.now)
-	draft, dropped := k.draft(k.row.migrated, expires, k.row.foreign)
-	draft.Tags[secret.TagAuthority] = to
-	if expires.IsZero() || expires.Before(k.now) { // a home of its own wants a real expiry
-		draft.Expires = k.now.Add(rotationDays * day).UTC().Truncate(time.Second)
-	}
 	d := verdict(Cutover, ReasonEqualValue)
-	d.Dropped = slices.Clone(dropped)
-	d.patch = secret.Patch{ContentType: &draft.ContentType, Expires: &draft.Expires, Tags: draft.Tags}
+	d.patch, d.Dropped = k.patch(k.stamp(k.row.migrated))
+	d.patch.Tags[secret.TagAuthority] = to
+	if expires := wantExpiry(k.entry, *k.state, k.row.expires, k.now); expires.Before(k.now) { // a home of its own wants a real expiry
+		expires = k.now.Add(rotationDays * day).UTC().Truncate(time.Second)
+		d.patch.Expires = &expires
+	}
 	return d
 }
