@@ -52,7 +52,7 @@ func (r *run) apply(ctx context.Context, e Entry, d Decision) (Decision, error) 
 			_, err = r.Destination.Set(ctx, e.Name, d.draft)
 		}
 	default:
-		_, err = r.Destination.Update(ctx, e.Name, d.patch)
+		_, err = r.Destination.UpdateVersion(ctx, e.Name, d.seen, d.patch)
 	}
 	switch {
 	case err == nil:

@@ -99,6 +99,7 @@ func (r *run) cutOne(ctx context.Context, entry Entry, undo bool) (Decision, err
 		}
 	}
 	d := decideCutover(k, undo)
+	d.seen = k.seen
 	if !d.Verb.changes() {
 		return d, nil
 	}

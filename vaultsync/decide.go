@@ -15,6 +15,7 @@ type Decision struct {
 
 	draft secret.Draft // of Create, Update and Recover
 	patch secret.Patch // of Retag, Adopt, Enable, Disable and Delete
+	seen  string       // version that was looked at; "" when none was, and the patch is for the current one
 	need  need         // what decide must still know; Verb is empty then
 }
 

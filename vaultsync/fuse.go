@@ -105,18 +105,23 @@ func (r *run) remove(ctx context.Context, x removal) (Decision, error) {
 	if err := r.may(ctx, k.entry, d); err != nil {
 		return d, err
 	}
-	m, err := r.Destination.Update(ctx, k.entry.Name, d.patch)
+	version := d.seen
+	if d.Verb == Delete {
+		version = "" // takes them all, so the mark shows whether another one came
+	}
+	m, err := r.Destination.UpdateVersion(ctx, k.entry.Name, version, d.patch)
 	switch {
 	case errors.Is(err, secret.ErrNotFound):
 		return verdict(Skip, ReasonVanished), nil
 	case err != nil:
 		return d, fmt.Errorf("%s %q: %w", d.Verb, k.entry.Name, err)
-	case m.Version != k.seen:
-		return verdict(Conflict, ReasonBothChanged), nil // somebody wrote under our hands
-	case d.Verb == Delete:
-		if err := r.Destination.Delete(ctx, k.entry.Name); err != nil {
-			return d, fmt.Errorf("delete %q: %w", k.entry.Name, err)
-		}
+	case d.Verb == Disable:
+		return d, nil
+	case m.Version != d.seen:
+		return verdict(Conflict, ReasonBothChanged), nil
+	}
+	if err := r.Destination.Delete(ctx, k.entry.Name); err != nil {
+		return d, fmt.Errorf("delete %q: %w", k.entry.Name, err)
 	}
 	return d, nil
 }

@@ -51,12 +51,13 @@ func newRig(t *testing.T, s server) *rig {
 	r.Vault = contract.VaultOverHTTP(s.address, s.root, faults.Transport(direct))
 	r.toVault = &road{next: direct, kind: vaultCall(func(m string) bool { return r.v1[m] }), calls: map[string]int{}}
 	r.store = kvemulator.New(kvemulator.Options{Now: r.now, CreateLimit: 300, TransactionLimit: 4000})
-	r.toKeyVault = &road{next: r.store, kind: keyVaultCall, calls: map[string]int{}}
+	keyVault := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.store.ServeHTTP(w, req) })
+	r.toKeyVault = &road{next: keyVault, kind: keyVaultCall, calls: map[string]int{}}
 	r.leases = state.NewMemory(r.now)
 	r.source = r.open(vault.Token(secret.New(s.root)))
 	r.destination = r.openKeyVault()
 	sdk, err := azsecrets.NewClient(keyVaultURL, token("a person"), &azsecrets.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: faults.Transport(r.store)}, Retry: policy.RetryOptions{MaxRetries: -1}},
+		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: faults.Transport(keyVault)}, Retry: policy.RetryOptions{MaxRetries: -1}},
 	})
 	r.must(err)
 	r.sdk = sdk

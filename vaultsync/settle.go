@@ -17,6 +17,7 @@ func (r *run) settle(ctx context.Context, k *knowledge) (Decision, error) {
 		var err error
 		switch d.need {
 		case needNothing:
+			d.seen = k.seen
 			return d, nil
 		case needState, needValue:
 			err = r.learnSource(ctx, k, d.need)
