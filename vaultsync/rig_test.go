@@ -164,3 +164,11 @@ func (r *rig) settled() {
 		r.t.Errorf("the next sync is not without changes: %q", lines(report))
 	}
 }
+
+// worksOn puts another Vault in the place of the one that is there, for us and for the test.
+func (r *rig) worksOn(next http.Handler) {
+	r.toVault.mu.Lock()
+	defer r.toVault.mu.Unlock()
+	r.toVault.next = next
+	r.Vault = contract.VaultOverHTTP(r.server.address, r.server.root, faults.Transport(next))
+}
