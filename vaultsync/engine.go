@@ -142,7 +142,7 @@ func (e *Engine) sync(ctx context.Context, s Scope, plan *PlanFile) (*Report, er
 		began := e.Now()
 		var covered []Scope
 		if plan == nil {
-			covered = e.drop(ctx, s.covers)
+			covered = e.take(ctx, maxWaiting, s.covers)
 		}
 		err := e.once(ctx, s, plan, report)
 		if err != nil && !errors.Is(err, secret.ErrPartial) {

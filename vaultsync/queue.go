@@ -79,20 +79,23 @@ func (e *Engine) waiting(ctx context.Context) ([]Scope, string, error) {
 	return waiting, record.ETag, nil
 }
 
-// drop removes from the scopes that wait those that done says are done, and returns them.
-func (e *Engine) drop(ctx context.Context, done func(Scope) bool) []Scope {
-	for range 5 {
+// take removes up to n of the scopes that wait, those for which ready is true, and returns them.
+func (e *Engine) take(ctx context.Context, n int, ready func(Scope) bool) []Scope {
+	for range 5 { // somebody else may be adding
 		waiting, etag, err := e.waiting(ctx)
-		if err != nil || !slices.ContainsFunc(waiting, done) {
+		if err != nil {
 			return nil
 		}
 		var taken, left []Scope
 		for _, s := range waiting {
-			if done(s) {
+			if len(taken) < n && ready(s) {
 				taken = append(taken, s)
 			} else {
 				left = append(left, s)
 			}
+		}
+		if len(taken) == 0 {
+			return nil
 		}
 		if len(left) == 0 {
 			err = e.Records.Delete(ctx, e.key("waiting"), etag)
@@ -109,20 +112,6 @@ func (e *Engine) drop(ctx context.Context, done func(Scope) bool) []Scope {
 	return nil
 }
 
-// next takes one scope that waits; false when there is none.
-func (e *Engine) next(ctx context.Context) (Scope, bool) {
-	first := true
-	taken := e.drop(ctx, func(Scope) bool {
-		was := first
-		first = false
-		return was
-	})
-	if len(taken) == 0 {
-		return Scope{}, false
-	}
-	return taken[0], true
-}
-
 // runWaiting runs the scopes that others asked for meanwhile, one after another, while there is time for another run
 // like the last one. They find the outcome in the last report. What is cut off waits again; what is lost because the
 // process died is covered by the next timer, which runs everything.
@@ -131,13 +120,13 @@ func (e *Engine) runWaiting(ctx context.Context, took time.Duration) {
 		if state.Outlasts(ctx, min(took, state.MaxStep)) != nil || !hasTime(ctx, took) {
 			return
 		}
-		s, waits := e.next(ctx)
-		if !waits {
+		next := e.take(ctx, 1, func(Scope) bool { return true })
+		if len(next) == 0 {
 			return
 		}
 		report := e.newReport(false)
-		if err := e.once(ctx, s, nil, report); err != nil && !errors.Is(err, secret.ErrPartial) {
-			e.waitAgain(ctx, s)
+		if err := e.once(ctx, next[0], nil, report); err != nil && !errors.Is(err, secret.ErrPartial) {
+			e.waitAgain(ctx, next...)
 			return
 		}
 	}
