@@ -45,9 +45,6 @@ func (r *run) expand(ctx context.Context) error {
 				return nil
 			case ctx.Err() != nil:
 				return context.Cause(ctx)
-			case errors.Is(err, errVanished):
-				r.report.add(e, verdict(Skip, ReasonVanished))
-				return nil
 			}
 			r.report.leave(e.Where())
 			r.report.fail(Item{Source: e.Where(), Rule: e.Rule.Name}, err)
@@ -107,6 +104,9 @@ func (r *run) keysOf(ctx context.Context, e Entry, copies []*row) ([]string, err
 		}
 	}
 	s, fields, err := r.read(ctx, e)
+	if errors.Is(err, errVanished) {
+		return copiedKeys(copies, ""), nil // each says so
+	}
 	if err != nil {
 		return nil, err
 	}

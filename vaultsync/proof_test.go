@@ -58,14 +58,7 @@ func TestNothingRemovedWithoutProof(t *testing.T) {
 			want: func(m mount) []string { return []string{"failed " + m.path + " not-found"} },
 		}, {
 			what: "the folder cannot be listed", versions: []int{1, 2},
-			goes: func(r *rig, _ mount) {
-				r.toVault.meet(func(call string, req *http.Request) faults.Fault {
-					if call == "LIST" && strings.Contains(req.URL.Path, "/app") {
-						return answer(500, `{"errors":["internal error"]}`)
-					}
-					return nil
-				})
-			},
+			goes: func(r *rig, _ mount) { r.toVault.meet(sickFolder("/app")) },
 			end:  secret.ErrPartial,
 			want: func(m mount) []string { return []string{"failed " + m.path + "/app/ unavailable", "unchanged 1"} },
 		}, {
@@ -197,6 +190,16 @@ func TestNothingRemovedWithoutProof(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// sickFolder is a folder that cannot be listed.
+func sickFolder(name string) trouble {
+	return func(call string, req *http.Request) faults.Fault {
+		if call == "LIST" && strings.HasSuffix(strings.TrimSuffix(req.URL.Path, "/"), name) {
+			return answer(http.StatusInternalServerError, `{"errors":["internal error"]}`)
+		}
+		return nil
 	}
 }
 
