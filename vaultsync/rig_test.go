@@ -122,9 +122,7 @@ func (r *rig) engine(edits ...func(*vaultsync.Options)) *vaultsync.Engine {
 		Sources:     map[string]vaultsync.Source{vaultsync.DefaultSource: r.source},
 		Destination: r.destination,
 		Now:         r.now,
-		Lock: func(ctx context.Context, name string, fn func(context.Context) error) error {
-			return state.Hold(ctx, leaser{r.leases, &r.lost}, name, "a test", fn)
-		},
+		Lock:        r.lock(""),
 	}
 	for _, edit := range edits {
 		edit(&o)
@@ -132,6 +130,13 @@ func (r *rig) engine(edits ...func(*vaultsync.Options)) *vaultsync.Engine {
 	e, err := vaultsync.New(o)
 	r.must(err)
 	return e
+}
+
+// lock is a lease whose name begins so.
+func (r *rig) lock(prefix string) func(context.Context, string, func(context.Context) error) error {
+	return func(ctx context.Context, name string, fn func(context.Context) error) error {
+		return state.Hold(ctx, leaser{r.leases, &r.lost}, prefix+name, "a test", fn)
+	}
 }
 
 // sync runs a whole sync that must end with the error, nil for none.
