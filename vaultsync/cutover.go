@@ -48,20 +48,7 @@ func (e *Engine) cutover(ctx context.Context, q CutoverRequest, hasher secret.Ha
 	if err := r.name(ctx); err != nil {
 		return err
 	}
-	asked := map[string]bool{}
-	for _, name := range q.Names {
-		asked[secret.FoldName(name)] = true
-	}
-	var work []Entry
-	for _, entry := range g.entries {
-		if named := asked[secret.FoldName(entry.Name)]; r.scope.holds(entry) && (named || len(asked) == 0) {
-			work = append(work, entry)
-			delete(asked, secret.FoldName(entry.Name))
-		}
-	}
-	for name := range asked {
-		report.fail(Item{Name: name}, fmt.Errorf("find the source of %q: %w", name, secret.ErrNotFound))
-	}
+	work := r.asked(q.Names)
 	err = r.each(ctx, work, func(ctx context.Context, entry Entry) (Decision, error) {
 		return r.cutOne(ctx, entry, q.Undo)
 	})
@@ -69,6 +56,35 @@ func (e *Engine) cutover(ctx context.Context, q CutoverRequest, hasher secret.Ha
 		err = fmt.Errorf("cut over %d secrets: %w", len(work), secret.ErrPartial)
 	}
 	return err
+}
+
+// asked are the entries of these names, or all of the scope without names. A name that nobody has is a failure; of those
+// who want one name it is the holder who is meant.
+func (r *run) asked(names []string) []Entry {
+	found := map[string]bool{}
+	for _, name := range names {
+		found[secret.FoldName(name)] = false
+	}
+	var work []Entry
+	for _, refused := range []bool{false, true} {
+		for _, entry := range r.entries {
+			fold := secret.FoldName(entry.Name)
+			taken, named := found[fold]
+			if (entry.Fault != "") != refused || !r.scope.holds(entry) || len(names) > 0 && (!named || taken && refused) {
+				continue
+			}
+			work = append(work, entry)
+			if named {
+				found[fold] = true
+			}
+		}
+	}
+	for _, name := range names {
+		if !found[secret.FoldName(name)] {
+			r.report.fail(Item{Name: name}, fmt.Errorf("find the source of %q: %w", name, secret.ErrNotFound))
+		}
+	}
+	return work
 }
 
 // cutOne reads both values and, when they are equal, patches the authority.
