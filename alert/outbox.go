@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/state"
@@ -27,8 +28,12 @@ type Outbox struct {
 
 const outboxPrefix = "alerts/"
 
-// Send keeps the alert and tries to deliver it. Nil when it is kept, delivered or not: Drain tries again. When it
-// cannot even be kept the error is that of the delivery.
+// keepTime bounds the keeping of one alert.
+const keepTime = 5 * time.Second
+
+// Send keeps the alert and tries to deliver it. Nil when it is kept, delivered or not: Drain tries again. It is kept
+// also when ctx is over, because those sent before it may have used up the time. When it cannot even be kept the error
+// is that of the delivery.
 func (o Outbox) Send(ctx context.Context, a Alert) error {
 	if err := a.check(); err != nil {
 		return err
@@ -38,7 +43,9 @@ func (o Outbox) Send(ctx context.Context, a Alert) error {
 		return fmt.Errorf("keep an alert: %w", secret.ErrInvalid)
 	}
 	key := outboxPrefix + a.ID()
-	etag, err := o.Records.Put(ctx, key, data, "")
+	keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
+	defer cancel()
+	etag, err := o.Records.Put(keeping, key, data, "")
 	if errors.Is(err, secret.ErrConflict) {
 		return nil // kept already, and Drain has it
 	}
@@ -53,7 +60,8 @@ func (o Outbox) Send(ctx context.Context, a Alert) error {
 	return nil
 }
 
-// Drain sends what is kept. It does all it can and joins the errors.
+// Drain sends what is kept and joins the errors. It ends with the first alert that could not be sent for a reason that
+// may pass: the others would wait for the same sink, and take the time of what comes after Drain.
 func (o Outbox) Drain(ctx context.Context) error {
 	keys, err := o.List(ctx, outboxPrefix)
 	if err != nil {
@@ -70,17 +78,30 @@ func (o Outbox) Drain(ctx context.Context) error {
 		}
 		var a Alert
 		if err == nil {
-			err = json.Unmarshal(record.Data, &a)
+			a, err = decode(record.Data)
 		}
 		if err == nil {
 			err = o.Sink.Send(ctx, a)
 		}
+		wait := secret.IsTransient(err)
 		if err == nil || errors.Is(err, secret.ErrInvalid) { // what cannot be an alert never will be
 			err = errors.Join(err, o.Records.Delete(ctx, key, record.ETag))
 		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf("deliver alert %q: %w", key, err))
 		}
+		if wait {
+			break
+		}
 	}
 	return errors.Join(faults...)
+}
+
+// decode reads a kept alert; secret.ErrInvalid.
+func decode(data []byte) (Alert, error) {
+	var a Alert
+	if err := json.Unmarshal(data, &a); err != nil {
+		return Alert{}, fmt.Errorf("%w: not an alert", secret.ErrInvalid)
+	}
+	return a, a.check()
 }

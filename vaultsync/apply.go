@@ -17,24 +17,33 @@ func (r *run) may(ctx context.Context, e Entry, d Decision) error {
 	return nil
 }
 
+// rotating reports whether a rotation of the secret is under way: then nobody else may touch it.
+func (r *run) rotating(ctx context.Context, e Entry) (bool, error) {
+	if e.Rule.Rotation.Type == "" || r.Rotating == nil {
+		return false, nil
+	}
+	busy, err := r.Rotating(ctx, e.Name)
+	if err != nil {
+		return false, fmt.Errorf("look for a rotation of %q: %w", e.Name, err)
+	}
+	return busy, nil
+}
+
 // apply does what was decided and returns the decision, changed where the destination had the last word.
 func (r *run) apply(ctx context.Context, e Entry, d Decision) (Decision, error) {
 	if !d.Verb.changes() {
 		return d, nil
 	}
-	if e.Rule.Rotation.Type != "" && r.Rotating != nil {
-		busy, err := r.Rotating(ctx, e.Name)
-		if err != nil {
-			return d, fmt.Errorf("look for a rotation of %q: %w", e.Name, err)
-		}
-		if busy {
-			return verdict(Skip, ReasonRotating), nil
-		}
+	busy, err := r.rotating(ctx, e)
+	switch {
+	case err != nil:
+		return d, err
+	case busy:
+		return verdict(Skip, ReasonRotating), nil
 	}
 	if err := r.may(ctx, e, d); err != nil {
 		return d, err
 	}
-	var err error
 	switch d.Verb {
 	case Create, Update:
 		_, err = r.Destination.Set(ctx, e.Name, d.draft)
@@ -43,13 +52,15 @@ func (r *run) apply(ctx context.Context, e Entry, d Decision) (Decision, error) 
 			_, err = r.Destination.Set(ctx, e.Name, d.draft)
 		}
 	default:
-		_, err = r.Destination.Update(ctx, e.Name, d.patch)
+		_, err = r.Destination.UpdateVersion(ctx, e.Name, d.seen, d.patch)
 	}
 	switch {
 	case err == nil:
 		return d, nil
 	case errors.Is(err, secret.ErrDeleted):
 		return verdict(Conflict, ReasonDestinationDeleted), nil
+	case errors.Is(err, secret.ErrNotFound):
+		return verdict(Skip, ReasonVanished), nil // a patch came too late
 	case errors.Is(err, secret.ErrManaged):
 		return verdict(Skip, ReasonManaged), nil
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	kvemulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vaultsync"
 )
@@ -165,4 +166,9 @@ func TestNamesThatCannotBe(t *testing.T) {
 		r.wants(r.sync(nil), "create japan new", "unchanged 1")
 		r.settled()
 	})
+}
+
+// foreign is a secret that somebody else made.
+func foreign(name string) kvemulator.Secret {
+	return kvemulator.Secret{Name: name, Versions: []kvemulator.Version{{Value: "theirs"}}}
 }

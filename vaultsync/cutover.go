@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
@@ -49,20 +48,7 @@ func (e *Engine) cutover(ctx context.Context, q CutoverRequest, hasher secret.Ha
 	if err := r.name(ctx); err != nil {
 		return err
 	}
-	asked := map[string]bool{}
-	for _, name := range q.Names {
-		asked[secret.FoldName(name)] = true
-	}
-	var work []Entry
-	for _, entry := range g.entries {
-		if named := asked[secret.FoldName(entry.Name)]; r.scope.holds(entry) && (named || len(asked) == 0) {
-			work = append(work, entry)
-			delete(asked, secret.FoldName(entry.Name))
-		}
-	}
-	for name := range asked {
-		report.fail(Item{Name: name}, fmt.Errorf("find the source of %q: %w", name, secret.ErrNotFound))
-	}
+	work := r.asked(q.Names)
 	err = r.each(ctx, work, func(ctx context.Context, entry Entry) (Decision, error) {
 		return r.cutOne(ctx, entry, q.Undo)
 	})
@@ -72,10 +58,42 @@ func (e *Engine) cutover(ctx context.Context, q CutoverRequest, hasher secret.Ha
 	return err
 }
 
+// asked are the entries of these names, or all of the scope without names. A name that nobody has is a failure; of those
+// who want one name it is the holder who is meant.
+func (r *run) asked(names []string) []Entry {
+	found := map[string]bool{}
+	for _, name := range names {
+		found[secret.FoldName(name)] = false
+	}
+	var work []Entry
+	for _, refused := range []bool{false, true} {
+		for _, entry := range r.entries {
+			fold := secret.FoldName(entry.Name)
+			taken, named := found[fold]
+			if (entry.Fault != "") != refused || !r.scope.holds(entry) || len(names) > 0 && (!named || taken && refused) {
+				continue
+			}
+			work = append(work, entry)
+			if named {
+				found[fold] = true
+			}
+		}
+	}
+	for _, name := range names {
+		if !found[secret.FoldName(name)] {
+			r.report.fail(Item{Name: name}, fmt.Errorf("find the source of %q: %w", name, secret.ErrNotFound))
+		}
+	}
+	return work
+}
+
 // cutOne reads both values and, when they are equal, patches the authority.
 func (r *run) cutOne(ctx context.Context, entry Entry, undo bool) (Decision, error) {
 	k := knowledge{now: r.Now(), entry: entry, hasher: r.hasher, full: true, row: r.rows[secret.FoldName(entry.Name)]}
-	if k.row == nil {
+	switch {
+	case entry.Fault != "":
+		return verdict(Conflict, entry.Fault), nil
+	case k.row == nil:
 		return verdict(Conflict, ReasonNotCopied), nil
 	}
 	r.recall(&k)
@@ -97,6 +115,7 @@ func (r *run) cutOne(ctx context.Context, entry Entry, undo bool) (Decision, err
 		}
 	}
 	d := decideCutover(k, undo)
+	d.seen = k.seen
 	if !d.Verb.changes() {
 		return d, nil
 	}
@@ -112,27 +131,27 @@ func decideCutover(k knowledge, undo bool) Decision {
 	switch {
 	case k.row.managed:
 		return verdict(Skip, ReasonManaged)
-	case k.row.path != k.entry.Ref || k.row.source != k.entry.Rule.source():
+	case k.row.path == "":
+		return verdict(Conflict, ReasonForeign)
+	case k.row.id() != k.entry.id():
 		return verdict(Conflict, ReasonOtherPath)
 	case k.row.authority == to:
 		return verdict(Unchanged, ReasonSame)
 	case k.row.authority != from:
 		return verdict(Conflict, ReasonBadTag)
-	case k.value.fault != "":
-		return verdict(Conflict, k.value.fault)
 	case k.state.Gone(k.now):
 		return verdict(Conflict, ReasonSourceDeleted)
+	case k.value.fault != "":
+		return verdict(Conflict, k.value.fault)
 	case !k.have.Equal(k.value.value):
 		return verdict(Conflict, ReasonValuesDiffer)
 	}
-	expires := wantExpiry(k.entry, *k.state, k.row.expires, k.now)
-	draft, dropped := k.draft(k.row.migrated, expires, k.row.foreign)
-	draft.Tags[secret.TagAuthority] = to
-	if expires.IsZero() || expires.Before(k.now) { // a home of its own wants a real expiry
-		draft.Expires = k.now.Add(rotationDays * day).UTC().Truncate(time.Second)
-	}
 	d := verdict(Cutover, ReasonEqualValue)
-	d.Dropped = slices.Clone(dropped)
-	d.patch = secret.Patch{ContentType: &draft.ContentType, Expires: &draft.Expires, Tags: draft.Tags}
+	d.patch, d.Dropped = k.patch(k.stamp(k.row.migrated))
+	d.patch.Tags[secret.TagAuthority] = to
+	if expires := wantExpiry(k.entry, *k.state, k.row.expires, k.now); expires.Before(k.now) { // a home of its own wants a real expiry
+		expires = k.now.Add(rotationDays * day).UTC().Truncate(time.Second)
+		d.patch.Expires = &expires
+	}
 	return d
 }

@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
@@ -14,6 +15,7 @@ type Decision struct {
 
 	draft secret.Draft // of Create, Update and Recover
 	patch secret.Patch // of Retag, Adopt, Enable, Disable and Delete
+	seen  string       // version that was looked at; "" when none was, and the patch is for the current one
 	need  need         // what decide must still know; Verb is empty then
 }
 
@@ -40,6 +42,7 @@ type knowledge struct {
 	state   *State        // source; nil: not read. Known from the start on KV v1, which has none
 	value   *rendering    // source; nil: not read
 	have    *secret.Value // destination; nil: not read
+	seen    string        // version that have is of
 	earlier *row          // destination's newest earlier version with our tags; an empty row when none has them
 	deleted *row          // destination's deleted secret of that name; an empty row when there is none
 
@@ -90,14 +93,25 @@ func decideAbsent(k knowledge) Decision {
 		d.draft, d.Dropped = k.draft("", time.Time{}, nil)
 		return d
 	}
-	if ours := k.deleted.path == k.entry.Ref && k.deleted.source == k.entry.Rule.source(); !ours {
+	return decideDeleted(k)
+}
+
+// decideDeleted is for a name that a deleted secret holds. Only our own removal is ours to undo.
+func decideDeleted(k knowledge) Decision {
+	r := k.deleted
+	byUs := r.removed != "" && !r.disabled // one we disabled was deleted by somebody else
+	switch {
+	case r.id() != k.entry.id():
 		return verdict(Conflict, ReasonDestinationDeleted)
-	}
-	if k.deleted.removed == "" && k.entry.Rule.OnDestinationRemoved != RemovedRecover {
+	case r.authority == secret.AuthorityKeyVault:
+		return verdict(Skip, ReasonAuthority)
+	case !byUs && k.entry.Rule.OnDestinationRemoved != RemovedRecover:
 		return verdict(Conflict, ReasonDestinationDeleted)
+	case k.regressed(r):
+		return verdict(Conflict, ReasonRegressed)
 	}
 	d := verdict(Recover, ReasonSourceBack)
-	d.draft, d.Dropped = k.draft(k.deleted.migrated, time.Time{}, k.deleted.foreign)
+	d.draft, d.Dropped = k.draft(r.migrated, time.Time{}, r.foreign)
 	return d
 }
 
@@ -131,22 +145,46 @@ func decideValue(k knowledge) (d Decision, ok bool) {
 	return verdict(Skip, k.value.fault), false
 }
 
-// draft is the version that copies the source's value. migrated is the day of the first copy, "" for today.
-func (k knowledge) draft(migrated string, expires time.Time, foreign map[string]string) (secret.Draft, []string) {
+// regressed reports whether the source holds an older version than the one that was copied. One made after our write
+// is a new secret, not an old one.
+func (k knowledge) regressed(r *row) bool {
+	copied, err := strconv.Atoi(r.version)
+	written, bad := secret.ParseState(r.state)
+	return err == nil && bad == nil && r.path == k.entry.Ref && k.state.Version < copied && !k.state.Created.After(written.Written)
+}
+
+// stamp is what a copy made now records of itself. migrated is the day of the first copy, "" for today.
+func (k knowledge) stamp(migrated string) stamp {
 	if migrated == "" {
 		migrated = k.now.UTC().Format(time.DateOnly)
 	}
-	tags, dropped := wantTags(k.entry, stamp{
+	return stamp{
 		field:    k.value.field,
 		version:  k.state.Version,
-		state:    secret.State{Print: fingerprint(k.entry.Mount, *k.state, k.now), Written: k.now},
+		state:    secret.State{Print: k.entry.print(*k.state, k.now), Written: k.now},
 		hash:     k.hasher.Sum(k.value.value),
 		migrated: migrated,
-	}, foreign, k.state.Custom)
+	}
+}
+
+// draft is the version that copies the source's value.
+func (k knowledge) draft(migrated string, expires time.Time, foreign map[string]string) (secret.Draft, []string) {
+	tags, dropped := wantTags(k.entry, k.stamp(migrated), foreign, k.state.Custom)
 	return secret.Draft{
 		Value:       k.value.value,
 		ContentType: k.value.contentType,
 		Expires:     wantExpiry(k.entry, *k.state, expires, k.now),
 		Tags:        tags,
 	}, dropped
+}
+
+// patch makes the version that is there, whose value is right, the copy that the stamp says.
+func (k knowledge) patch(s stamp) (secret.Patch, []string) {
+	s.rotation = k.row.rotation // the value stays, and with it what made it
+	tags, dropped := wantTags(k.entry, s, k.row.foreign, k.state.Custom)
+	p := secret.Patch{ContentType: &k.value.contentType, Tags: tags}
+	if expires := wantExpiry(k.entry, *k.state, k.row.expires, k.now); !expires.Equal(k.row.expires) {
+		p.Expires = &expires
+	}
+	return p, dropped
 }

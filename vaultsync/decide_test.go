@@ -73,7 +73,7 @@ func moved(k *knowledge)                     { inState(func(s *State) { s.Versio
 func editedLater(k *knowledge)               { k.row.created = k.row.created.Add(time.Hour) }
 func otherKey(k *knowledge)                  { k.hasher = secret.NewHasher("4567", secret.New("another key")) }
 func earlierPath(p string) func(k *knowledge) {
-	return func(k *knowledge) { k.earlier = &row{path: p} }
+	return func(k *knowledge) { k.earlier = &row{path: p, source: DefaultSource} }
 }
 func overwritten(k *knowledge) { k.earlier, k.row = k.row, &row{created: noon} }
 

@@ -31,8 +31,9 @@ type Keeper interface {
 	// Set writes a new version. When the answer is lost it looks whether the version was written before it
 	// repeats. secret.ErrDeleted when the name is held by a deleted secret, secret.ErrManaged.
 	Set(ctx context.Context, name string, d secret.Draft) (secret.Meta, error)
-	// Update patches the current version and returns what it then is.
-	Update(ctx context.Context, name string, p secret.Patch) (secret.Meta, error)
+	// UpdateVersion patches a version, "" the current one, and returns what it then is. A patch that rests on a look
+	// at the secret names the version it saw: then it does nothing to one that somebody wrote since.
+	UpdateVersion(ctx context.Context, name, version string, p secret.Patch) (secret.Meta, error)
 }
 
 // Remover takes away what can be brought back.

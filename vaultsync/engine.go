@@ -69,6 +69,9 @@ type Scope struct {
 	Full          bool `json:"full"` // trust no fingerprint: compare every value on both sides
 }
 
+// whole reports whether the scope is the whole destination.
+func (s Scope) whole() bool { return s.Rule == "" && s.Prefix == "" }
+
 func (s Scope) holds(e Entry) bool {
 	return (s.Rule == "" || e.Rule.Name == s.Rule) && strings.HasPrefix(e.Where(), s.Prefix)
 }
@@ -121,6 +124,9 @@ func (e *Engine) Apply(ctx context.Context, p *PlanFile) (*Report, error) {
 	if p.Destination != e.Name || p.Config != e.Config {
 		return e.newReport(false), fmt.Errorf("apply the plan: it was made for another destination or configuration: %w", secret.ErrConflict)
 	}
+	if err := p.index(); err != nil {
+		return e.newReport(false), fmt.Errorf("apply the plan: %w", err)
+	}
 	return e.sync(ctx, p.Scope, p)
 }
 
@@ -133,12 +139,17 @@ func (e *Engine) sync(ctx context.Context, s Scope, plan *PlanFile) (*Report, er
 		return report, fmt.Errorf("sync: %w", secret.ErrPaused)
 	}
 	err := e.Lock(ctx, "sync", func(ctx context.Context) error {
-		err := e.once(ctx, s, plan, report)
-		for _, next := range e.takeWaiting(ctx) {
-			// Somebody else asked for it, and finds the outcome in the last report.
-			other := e.newReport(false)
-			_ = other.end(e.once(ctx, next, nil, other))
+		began := e.Now()
+		var covered []Scope
+		if plan == nil {
+			covered = e.take(ctx, maxWaiting, s.covers)
 		}
+		err := e.once(ctx, s, plan, report)
+		if err != nil && !errors.Is(err, secret.ErrPartial) {
+			e.waitAgain(ctx, covered...)
+			return err
+		}
+		e.runWaiting(ctx, e.Now().Sub(began))
 		return err
 	})
 	if errors.Is(err, secret.ErrLeaseHeld) && plan == nil {
@@ -151,19 +162,30 @@ func (e *Engine) sync(ctx context.Context, s Scope, plan *PlanFile) (*Report, er
 func (e *Engine) once(ctx context.Context, s Scope, plan *PlanFile, report *Report) error {
 	last, _ := e.Last(ctx)
 	err := report.end(e.copyAll(ctx, s, plan, report))
-	if e.Alerts != nil {
-		// Whatever ended the run, its context may be over.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
-		defer cancel()
-		for _, a := range alertsOf(report, last, err, e.Now()) {
-			err = errors.Join(err, e.Alerts.Send(ctx, a))
-		}
+	if err != nil {
+		report.Ended = secret.Code(err)
 	}
-	e.keep(ctx, s, report)
+	ctx = context.WithoutCancel(ctx) // whatever ended the run, its context may be over
+	err = errors.Join(err, e.alert(ctx, alertsOf(report, last, s, err, e.Now())))
+	e.keep(ctx, s, report) // last: a run that is killed before it is told again
 	return err
 }
 
-// tellTime bounds the alerts of a run.
+// alert sends what people must be told.
+func (e *Engine) alert(ctx context.Context, alerts []alert.Alert) error {
+	if e.Alerts == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	var errs []error
+	for _, a := range alerts {
+		errs = append(errs, e.Alerts.Send(ctx, a))
+	}
+	return errors.Join(errs...)
+}
+
+// tellTime bounds the alerts of a run, and what it keeps of itself.
 const tellTime = 20 * time.Second
 
 func (e *Engine) copyAll(ctx context.Context, s Scope, plan *PlanFile, report *Report) error {

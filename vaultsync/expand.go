@@ -2,10 +2,13 @@ package vaultsync
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,6 +21,7 @@ func (r *run) expand(ctx context.Context) error {
 	var plain, whole []Entry
 	for _, e := range r.entries {
 		if e.Rule.As == ShapeKey {
+			r.proof.listed(e)
 			whole = append(whole, e)
 		} else {
 			plain = append(plain, e)
@@ -32,39 +36,54 @@ func (r *run) expand(ctx context.Context) error {
 	group.SetLimit(r.Workers)
 	for _, e := range whole {
 		group.Go(func() error {
-			keys, err := r.keysOf(ctx, e, copies[e.Ref])
-			if err != nil {
-				r.report.leave(e.Where())
-				r.report.fail(Item{Source: e.Where(), Rule: e.Rule.Name}, err)
-				if gone(err, func() error { _, err := r.Sources[e.Rule.source()].Mounts(ctx); return err }) {
-					return err
-				}
+			keys, err := r.keysOf(ctx, e, copies[e.id()])
+			switch {
+			case err == nil:
+				mu.Lock()
+				defer mu.Unlock()
+				plain = append(plain, split(e, keys)...)
 				return nil
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, key := range keys {
-				one := e
-				one.Key, one.Ref = key, secret.EncodePath(e.Mount.Path, e.Path, key)
-				plain = append(plain, one)
-			}
-			if len(keys) == 0 {
-				plain = append(plain, e) // nothing in it: said once, for the whole
+			r.report.leave(e.Where())
+			r.report.fail(Item{Source: e.Where(), Rule: e.Rule.Name}, err)
+			if gone(err, func() error { _, err := r.Sources[e.Rule.source()].Mounts(ctx); return err }) {
+				return err
 			}
 			return nil
 		})
 	}
 	err := group.Wait()
+	slices.SortFunc(plain, byPlace)
 	r.entries = plain
 	return err
 }
 
-// copiesByPath groups the copies of single fields by the Ref of the secret they came from.
-func (r *run) copiesByPath() map[string][]*row {
-	out := map[string][]*row{}
+// split makes an entry of each field. One without fields stays whole, and is said once.
+func split(e Entry, keys []string) []Entry {
+	if len(keys) == 0 {
+		return []Entry{e}
+	}
+	out := make([]Entry, 0, len(keys))
+	for _, key := range keys {
+		one := e
+		one.Key, one.Keys, one.Ref = key, len(keys), secret.EncodePath(e.Mount.Path, e.Path, key)
+		if key == "" {
+			one.Fault = ReasonNameEmpty // it would look like the whole secret
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// copiesByPath groups the copies of single fields by the secret they came from.
+func (r *run) copiesByPath() map[ident][]*row {
+	out := map[ident][]*row{}
 	for _, row := range r.rows {
 		if path, _, one := strings.Cut(row.path, "#"); one {
-			out[path] = append(out[path], row)
+			id := ident{row.source, path}
+			out[id] = append(out[id], row)
 		}
 	}
 	return out
@@ -72,48 +91,80 @@ func (r *run) copiesByPath() map[string][]*row {
 
 // keysOf are the fields of a secret, sorted. For one without a version they are those it was copied with.
 func (r *run) keysOf(ctx context.Context, e Entry, copies []*row) ([]string, error) {
-	state, known := r.states[e.Ref]
-	copied, whole := copiedKeys(copies)
-	if known && whole && !r.scope.Full && unmoved(fingerprint(e.Mount, state, r.Now()), copies) {
-		r.proof.fields(e.Ref)
-		return copied, nil
+	r.mu.Lock()
+	state, known := r.states[e.id()]
+	r.mu.Unlock()
+	if known && !r.scope.Full {
+		if state.Gone(r.Now()) {
+			return copiedKeys(copies, ""), nil
+		}
+		if keys, all := unmovedKeys(e.print(state, r.Now()), copies); all {
+			r.proof.fields(e)
+			return keys, nil
+		}
 	}
-	s, fields, err := r.Sources[e.Rule.source()].Read(ctx, e.Mount, e.Path)
+	s, fields, err := r.read(ctx, e)
+	if errors.Is(err, errVanished) {
+		return copiedKeys(copies, ""), nil // each says so
+	}
 	if err != nil {
-		return nil, absentOr(err, "read", e)
+		return nil, err
 	}
 	r.mu.Lock()
-	r.states[e.Ref], r.fields[e.Ref] = s, fields
+	r.states[e.id()], r.fields[e.id()] = s, fields
 	r.mu.Unlock()
 	if len(fields) == 0 {
-		return copied, nil
+		return copiedKeys(copies, ""), nil
 	}
-	r.proof.fields(e.Ref)
+	r.proof.fields(e)
 	return slices.Sorted(maps.Keys(fields)), nil
 }
 
-// copiedKeys are the fields a secret was copied with; whole is false when a tag does not tell.
-func copiedKeys(copies []*row) (keys []string, whole bool) {
-	whole = len(copies) > 0
-	for _, row := range copies {
-		_, key, ok := secret.DecodePath(row.path)
-		if !ok {
-			whole = false
-			continue
-		}
-		keys = append(keys, key)
+// print is the fingerprint of the source as the copies of the entry record it. Where a secret has a copy for each
+// field it holds their number too: only so do the copies themselves tell that none of them is missing.
+func (e Entry) print(s State, now time.Time) string {
+	print := fingerprint(e.Mount, s, now)
+	if e.Keys > 0 && e.Mount.Version == 2 {
+		print += keysMark + strconv.Itoa(e.Keys)
 	}
-	slices.Sort(keys)
-	return keys, whole
+	return print
 }
 
-// unmoved reports whether every copy was made from what the source holds now.
-func unmoved(print string, copies []*row) bool {
+// keysMark stands between a fingerprint, which is hexadecimal, and the number of fields.
+const keysMark = "k"
+
+// keysIn is the number of fields that a fingerprint holds; 0 for none.
+func keysIn(print string) int {
+	_, n, _ := strings.Cut(print, keysMark)
+	keys, _ := strconv.Atoi(n)
+	return keys
+}
+
+// unmovedKeys are the fields of a secret that now has the fingerprint; all is false unless each has a copy made from
+// just that.
+func unmovedKeys(print string, copies []*row) (keys []string, all bool) {
 	for _, row := range copies {
 		written, err := secret.ParseState(row.state)
-		if err != nil || written.Print != print {
-			return false
+		if err != nil {
+			continue
+		}
+		if n, one := strings.CutPrefix(written.Print, print+keysMark); one {
+			keys = copiedKeys(copies, written.Print)
+			return keys, n == strconv.Itoa(len(keys))
 		}
 	}
-	return true
+	return nil, false
+}
+
+// copiedKeys are the fields that have a copy with the fingerprint, "" for any, sorted. A tag that was cut tells none.
+func copiedKeys(copies []*row, print string) (keys []string) {
+	for _, row := range copies {
+		_, key, ok := secret.DecodePath(row.path)
+		written, err := secret.ParseState(row.state)
+		if ok && (print == "" || err == nil && written.Print == print) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }

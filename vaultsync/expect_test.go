@@ -87,3 +87,14 @@ func (r *rig) copied(name string) kvemulator.Version {
 	s, _ := r.store.Secret(name)
 	return s.CurrentVersion()
 }
+
+// sameLines compares lines in any order.
+func (r *rig) sameLines(want, got []string) {
+	r.t.Helper()
+	want, got = slices.Clone(want), slices.Clone(got)
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		r.t.Errorf("report (-want +got)\n%s", diff)
+	}
+}

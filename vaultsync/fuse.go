@@ -2,8 +2,11 @@ package vaultsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+
+	"github.com/keyferry/keyferry/secret"
 )
 
 // The fuse when the settings do not say.
@@ -23,64 +26,102 @@ func (l Limits) allowance(copies int) int {
 	return max(l.Removals, int(math.Floor(l.RemovalShare*float64(copies))))
 }
 
-// fuse makes the removals of the run, or holds them all when they are too many to be meant, or when a whole mount is
-// empty that once had secrets.
+// fuse makes the removals of the run. It holds them all when they are too many to be meant, and else those for which
+// something larger than a secret went away.
 func (r *run) fuse(ctx context.Context) error {
 	if len(r.removals) == 0 {
 		return nil
 	}
+	todo := make([]Entry, 0, len(r.removals))
+	decided := map[string]removal{}
+	for _, x := range r.removals {
+		todo = append(todo, x.entry)
+		decided[x.entry.Name] = x
+	}
+	why := r.heldBecause()
+	for _, e := range todo {
+		if why(e) != "" {
+			r.report.hold()
+		}
+	}
+	return r.each(ctx, todo, func(ctx context.Context, e Entry) (Decision, error) {
+		if reason := why(e); reason != "" {
+			return verdict(Conflict, reason), nil
+		}
+		x := decided[e.Name]
+		if r.report.Planned {
+			r.report.add(e, x.Decision)
+			return x.Decision, nil
+		}
+		d, err := r.remove(ctx, x)
+		if err == nil && d.Verb.removes() { // else each adds it
+			r.report.add(e, d)
+		}
+		return d, err
+	})
+}
+
+// heldBecause says why a removal is held, "" when it is not.
+func (r *run) heldBecause() func(Entry) Reason {
 	copies := 0
 	for _, row := range r.rows {
 		if row.path != "" {
 			copies++
 		}
 	}
-	allowed := r.Settings.Limits.allowance(copies)
-	for _, x := range r.removals {
-		if r.proof.inside[place(x.entry.Rule.source(), x.entry.Mount.Path, "")] == 0 {
-			allowed = 0
+	tooMany := len(r.removals) > r.Settings.Limits.allowance(copies)
+	released := len(r.removals) <= r.scope.AllowRemovals
+	return func(e Entry) Reason {
+		switch source := e.Rule.source(); {
+		case released:
+			return ""
+		case r.proof.inside[place(source, e.Mount.Path, "")] == 0:
+			return ReasonMountEmptied
+		case r.restored[source]:
+			return ReasonSourceRestored
+		case tooMany:
+			return ReasonFuse
 		}
+		return ""
 	}
-	held := len(r.removals) > max(allowed, r.scope.AllowRemovals)
-	if held {
-		r.report.hold(len(r.removals))
-	}
-	todo := make([]Entry, 0, len(r.removals))
-	decided := map[string]Decision{}
-	for _, x := range r.removals {
-		todo = append(todo, x.entry)
-		decided[x.entry.Ref] = x.decision
-	}
-	return r.each(ctx, todo, func(ctx context.Context, e Entry) (Decision, error) {
-		d := decided[e.Ref]
-		switch {
-		case held:
-			return verdict(Conflict, ReasonFuse), nil
-		case r.report.Planned:
-			r.report.add(e, d)
-			return d, nil
-		}
-		if err := r.remove(ctx, e, d); err != nil {
-			return d, err
-		}
-		r.report.add(e, d)
-		return d, nil
-	})
 }
 
-// remove disables or soft-deletes a copy. The mark goes on first, so that our removal is always told from other
-// people's.
-func (r *run) remove(ctx context.Context, e Entry, d Decision) error {
-	if err := r.may(ctx, e, d); err != nil {
-		return err
+// remove disables or soft-deletes a copy. The copy is looked at again, because a run is long and this is its end. The
+// mark goes on first, so that our removal is always told from other people's.
+func (r *run) remove(ctx context.Context, x removal) (Decision, error) {
+	k := x.knowledge
+	k.have = nil
+	d, err := r.settle(ctx, &k)
+	if err != nil || !d.Verb.removes() {
+		return d, err
 	}
-	if _, err := r.Destination.Update(ctx, e.Name, d.patch); err != nil {
-		return fmt.Errorf("%s %q: %w", d.Verb, e.Name, err)
+	busy, err := r.rotating(ctx, k.entry)
+	switch {
+	case err != nil:
+		return d, err
+	case busy:
+		return verdict(Skip, ReasonRotating), nil
 	}
+	if err := r.may(ctx, k.entry, d); err != nil {
+		return d, err
+	}
+	version := d.seen
 	if d.Verb == Delete {
-		if err := r.Destination.Delete(ctx, e.Name); err != nil {
-			return fmt.Errorf("delete %q: %w", e.Name, err)
-		}
+		version = "" // takes them all, so the mark shows whether another one came
 	}
-	return nil
+	m, err := r.Destination.UpdateVersion(ctx, k.entry.Name, version, d.patch)
+	switch {
+	case errors.Is(err, secret.ErrNotFound):
+		return verdict(Skip, ReasonVanished), nil
+	case err != nil:
+		return d, fmt.Errorf("%s %q: %w", d.Verb, k.entry.Name, err)
+	case d.Verb == Disable:
+		return d, nil
+	case m.Version != d.seen:
+		return verdict(Conflict, ReasonBothChanged), nil
+	}
+	if err := r.Destination.Delete(ctx, k.entry.Name); err != nil {
+		return d, fmt.Errorf("delete %q: %w", k.entry.Name, err)
+	}
+	return d, nil
 }

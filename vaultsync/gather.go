@@ -16,16 +16,16 @@ type gathered struct {
 	rows    map[string]*row // destination, by folded name; Keyferry's own left out
 	entries []Entry         // source, what the rules select; not yet named
 	proof   *proof          // what of the source was seen
-	states  map[string]State
-	fields  map[string]Fields // of paths whose data had to be read to know their keys, by Ref without key
+	states  map[ident]State
+	fields  map[ident]Fields // of secrets whose data had to be read to know their keys
 }
 
 // gather lists the destination and walks the source at the same time, because the one is bound by pages that follow
 // one another and the other by calls at once. As soon as both sides have shown a secret its metadata is read: it is
 // sure to be needed, and by the time the last page is there most of it is known.
 func (e *Engine) gather(ctx context.Context, s Scope, report *Report) (*gathered, error) {
-	g := &gathered{rows: map[string]*row{}, states: map[string]State{}, fields: map[string]Fields{}}
-	ahead := &lookahead{engine: e, scope: s, states: g.states, seen: map[string]bool{}, places: map[string]Entry{}}
+	g := &gathered{rows: map[string]*row{}, states: map[ident]State{}, fields: map[ident]Fields{}}
+	ahead := &lookahead{engine: e, scope: s, states: g.states, seen: map[ident]bool{}, places: map[ident]Entry{}}
 	ahead.group.SetLimit(e.Workers)
 	both, listing := errgroup.WithContext(ctx) // ends with the listings, and the reads go on
 	both.Go(func() error {
@@ -63,9 +63,9 @@ type lookahead struct {
 	group  errgroup.Group
 
 	mu     sync.Mutex
-	seen   map[string]bool  // paths the destination has shown, not yet met
-	places map[string]Entry // paths the source has shown, not yet met
-	states map[string]State
+	seen   map[ident]bool  // secrets the destination has shown, not yet met
+	places map[ident]Entry // secrets the source has shown, not yet met
+	states map[ident]State
 }
 
 // row is told of each secret the destination lists.
@@ -74,12 +74,13 @@ func (l *lookahead) row(ctx context.Context, r *row) {
 		return
 	}
 	path, _, _ := strings.Cut(r.path, "#") // a '#' of the path itself is escaped
+	id := ident{r.source, path}
 	l.mu.Lock()
-	place, met := l.places[path]
+	place, met := l.places[id]
 	if met {
-		delete(l.places, path)
+		delete(l.places, id)
 	} else {
-		l.seen[path] = true
+		l.seen[id] = true
 	}
 	l.mu.Unlock()
 	if met {
@@ -92,17 +93,18 @@ func (l *lookahead) entry(ctx context.Context, e Entry, s *State) {
 	if e.Mount.Version != 2 || l.scope.Full || !l.scope.holds(e) {
 		return
 	}
+	id := e.id()
 	l.mu.Lock()
 	if s != nil {
-		l.states[e.Ref] = e.keep(*s)
+		l.states[id] = e.keep(*s)
 		l.mu.Unlock()
 		return
 	}
-	met := l.seen[e.Ref]
+	met := l.seen[id]
 	if met {
-		delete(l.seen, e.Ref)
+		delete(l.seen, id)
 	} else {
-		l.places[e.Ref] = e
+		l.places[id] = e
 	}
 	l.mu.Unlock()
 	if met {
@@ -111,10 +113,11 @@ func (l *lookahead) entry(ctx context.Context, e Entry, s *State) {
 }
 
 func (l *lookahead) read(ctx context.Context, e Entry) {
+	id := e.id()
 	l.mu.Lock()
-	_, known := l.states[e.Ref]
+	_, known := l.states[id]
 	if !known {
-		l.states[e.Ref] = State{} // taken; as:key has several rows for one path
+		l.states[id] = State{} // taken; as:key has several rows for one path
 	}
 	l.mu.Unlock()
 	if known {
@@ -126,9 +129,9 @@ func (l *lookahead) read(ctx context.Context, e Entry) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if err != nil {
-			delete(l.states, e.Ref)
+			delete(l.states, id)
 		} else {
-			l.states[e.Ref] = s
+			l.states[id] = s
 		}
 		return nil
 	})

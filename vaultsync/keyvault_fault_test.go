@@ -213,7 +213,6 @@ func TestKeyVaultThrottles(t *testing.T) {
 			t.Parallel()
 			onEmulator(t, func(t *testing.T, r *rig) {
 				r.store = kvemulator.New(kvemulator.Options{Now: r.now, CreateLimit: 40, RetryAfter: header})
-				r.toKeyVault.next = r.store
 				m := r.mount(2)
 				names := m.estate(120)
 				report := r.sync(nil)

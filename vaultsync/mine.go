@@ -2,7 +2,6 @@ package vaultsync
 
 import (
 	"maps"
-	"strconv"
 
 	"github.com/keyferry/keyferry/secret"
 )
@@ -20,15 +19,15 @@ func decideMine(k knowledge) Decision {
 		if d.need != needNothing {
 			return d
 		}
-		return decideGone(k, d)
+		return decideGone(k, written, d)
 	}
 	if k.row.disabled {
 		return decideDisabled(k, written)
 	}
-	if copied, err := strconv.Atoi(k.row.version); err == nil && k.row.path == k.entry.Ref && k.state.Version < copied && !k.state.Created.After(written.Written) {
-		return verdict(Conflict, ReasonRegressed) // made after our write it is a new secret, not an old one
+	if k.regressed(k.row) {
+		return verdict(Conflict, ReasonRegressed)
 	}
-	print := fingerprint(k.entry.Mount, *k.state, k.now)
+	print := k.entry.print(*k.state, k.now)
 	known := k.hasher.Knows(k.row.hash)
 	if k.value == nil && (k.full || !known || k.entry.Mount.Version == 1) {
 		return ask(needValue)
@@ -54,10 +53,11 @@ func decideCutOver(k knowledge, written secret.State) Decision {
 	if k.state == nil {
 		return ask(needState)
 	}
-	if fingerprint(k.entry.Mount, *k.state, k.now) != written.Print {
-		return verdict(Skip, ReasonLateWrite)
+	clean := k.state.Version == 0 || k.state.Gone(k.now) // tidied up after the cutover
+	if clean || written.Print == "" || written.Print == k.entry.print(*k.state, k.now) {
+		return verdict(Skip, ReasonAuthority)
 	}
-	return verdict(Skip, ReasonAuthority)
+	return verdict(Skip, ReasonLateWrite)
 }
 
 // decideStill is for a copy whose source did not move. Its hash is known.

@@ -96,3 +96,13 @@ func (m mount) describe(path, metadata string) {
 
 // escape makes a path fit for a URL, its slashes kept.
 func escape(path string) string { return strings.ReplaceAll(url.PathEscape(path), "%2F", "/") }
+
+// gone removes a secret so that nothing of it is left.
+func (m mount) gone(path string) {
+	m.r.t.Helper()
+	if m.version == 2 {
+		m.wipe(path)
+	} else {
+		m.remove(path)
+	}
+}

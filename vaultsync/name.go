@@ -50,10 +50,33 @@ type Entry struct {
 	Mount Mount
 	Path  string // inside the mount
 	Key   string // the field, with as: key
+	Keys  int    // how many fields the secret has, with as: key; 0: not known
 	Ref   string // secret.EncodePath: what the tag vault-path says
 	Name  string // "" when no name could be given; Fault then says why
 	Fault Reason // "", ReasonNameCollision, ReasonNameEmpty
 	Rival string // on a collision, the Ref of one other that wants the name
+}
+
+// ident tells secrets apart over all sources: two Vaults, or two namespaces of one, may hold the same path.
+type ident struct{ source, ref string }
+
+func (e Entry) id() ident { return ident{e.Rule.source(), e.Ref} }
+
+// whole is the id of the secret of which the entry is a field; its own id when it is none.
+func (e Entry) whole() ident {
+	if e.Key == "" {
+		return e.id()
+	}
+	return ident{e.Rule.source(), secret.EncodePath(e.Mount.Path, e.Path, "")}
+}
+
+// suffixed is the entry's name with a suffix that no other path of any source has.
+func (e Entry) suffixed() string {
+	text := e.Ref
+	if source := e.Rule.source(); source != DefaultSource {
+		text = source + ":" + text
+	}
+	return withSuffix(e.Name, text)
 }
 
 // Where is the entry's place in Vault as people write it.
@@ -65,30 +88,37 @@ func (e Entry) Where() string {
 	return where
 }
 
-// nameAll gives every entry its name. holder tells which Ref holds a name in the destination, "" for none of ours.
+// nameAll gives every entry its name. holder tells whose copy holds a name in the destination, the zero ident for none
+// of ours.
 //
 // Names are one for the whole scope, so a name never depends on which part of the scope a run was asked for. Who
 // already holds a name keeps it, also a suffixed one; newcomers that want a held or a contested name are refused or
 // get a suffix, as their rule says.
-func nameAll(entries []Entry, holder func(name string) string) {
+func nameAll(entries []Entry, holder func(name string) ident) {
 	templates := map[*Rule]*template.Template{}
 	for i := range entries {
 		e := &entries[i]
+		if e.Rule.As == ShapeKey && e.Key == "" {
+			continue // without fields it wants no name
+		}
 		if _, known := templates[e.Rule]; !known {
 			templates[e.Rule], _ = parseName(e.Rule.NameAs) // Validate has seen it
 		}
 		e.Name = e.baseName(templates)
+		if e.Fault != "" {
+			continue
+		}
 		if e.Name == "" {
 			e.Fault = ReasonNameEmpty
 			continue
 		}
-		if suffixed := withSuffix(e.Name, e.Ref); e.Rule.OnCollision == CollisionSuffix && holder(suffixed) == e.Ref {
+		if suffixed := e.suffixed(); e.Rule.OnCollision == CollisionSuffix && holder(suffixed) == e.id() {
 			e.Name = suffixed
 		}
 	}
 	for _, rivals := range contested(entries, holder) {
 		if e := &entries[rivals.loser]; e.Rule.OnCollision == CollisionSuffix {
-			e.Name = withSuffix(e.Name, e.Ref)
+			e.Name = e.suffixed()
 		} else {
 			refuse(entries, rivals)
 		}
@@ -102,11 +132,11 @@ func nameAll(entries []Entry, holder func(name string) string) {
 type contest struct{ loser, rival int }
 
 // contested finds the entries that share a name with another and do not hold it.
-func contested(entries []Entry, holder func(name string) string) []contest {
+func contested(entries []Entry, holder func(name string) ident) []contest {
 	first := make(map[string]int, len(entries))
 	wanted := map[string][]int{} // only what several want
 	for i, e := range entries {
-		if e.Fault != "" {
+		if e.Fault != "" || e.Name == "" {
 			continue
 		}
 		fold := secret.FoldName(e.Name)
@@ -124,7 +154,7 @@ func contested(entries []Entry, holder func(name string) string) []contest {
 	for name, rivals := range wanted {
 		held := holder(name)
 		for n, i := range rivals {
-			if entries[i].Ref != held {
+			if entries[i].id() != held {
 				out = append(out, contest{loser: i, rival: rivals[(n+1)%len(rivals)]})
 			}
 		}

@@ -93,7 +93,7 @@ func TestNameAll(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			entries := entriesAt(&c.rule, c.paths...)
-			nameAll(entries, func(name string) string { return c.held[secret.FoldName(name)] })
+			nameAll(entries, func(name string) ident { return ident{DefaultSource, c.held[secret.FoldName(name)]} })
 			var got []string
 			for _, e := range entries {
 				if e.Fault != "" {
@@ -121,7 +121,7 @@ func TestNamesAreStableAndUnique(t *testing.T) {
 		name := func(paths []string) map[string]string {
 			entries := entriesAt(&rule, paths...)
 			rand.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
-			nameAll(entries, func(n string) string { return held[secret.FoldName(n)] })
+			nameAll(entries, func(n string) ident { return ident{DefaultSource, held[secret.FoldName(n)]} })
 			names, seen := map[string]string{}, map[string]string{}
 			for _, e := range entries {
 				if e.Fault != "" {

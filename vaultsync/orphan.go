@@ -24,7 +24,7 @@ func (r *run) orphans() []Entry {
 		if e.Fault == ReasonUnproven && !r.report.Complete {
 			continue // the part that could not be read is reported as a whole
 		}
-		if r.here(row.path) {
+		if r.here(row.id()) {
 			e.Fault = ReasonRenamed
 		}
 		if r.scope.holds(e) {
@@ -62,25 +62,24 @@ func (r *run) origin(row *row) Entry {
 		e.Fault = ReasonBadTag
 	case !strings.HasPrefix(written.Print, mountPrint(m)):
 		e.Fault = ReasonMountRemade
-	case key != "" && r.proof.keys[secret.EncodePath(m.Path, path, "")]: // the secret is there, the field is not
-	case !r.proof.lacks(row.source, m, path):
+	case !r.proof.lacks(row.source, m, path, key):
 		e.Fault = ReasonUnproven
 	}
 	return e
 }
 
 // pathGone reports whether the path a copy came from is proven to be no longer there.
-func (r *run) pathGone(row *row) bool { return r.origin(row).Fault == "" && !r.here(row.path) }
+func (r *run) pathGone(row *row) bool { return r.origin(row).Fault == "" && !r.here(row.id()) }
 
 // here reports whether the walk found what the tag names.
-func (r *run) here(ref string) bool {
+func (r *run) here(id ident) bool {
 	r.indexed.Do(func() {
-		r.refs = make(map[string]bool, len(r.entries))
+		r.ids = make(map[ident]bool, len(r.entries))
 		for _, e := range r.entries {
-			r.refs[e.Ref] = true
+			r.ids[e.id()] = true
 		}
 	})
-	return r.refs[ref]
+	return r.ids[id]
 }
 
 // rulesOf are the rules of one mount, those of other destinations among them.

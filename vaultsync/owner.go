@@ -12,7 +12,7 @@ func decideOwner(k knowledge) (d Decision, mine bool) {
 		return verdict(Skip, ReasonManaged), false
 	case r.path == "" && k.earlier == nil:
 		return ask(needEarlier), false
-	case r.path == "" && k.earlier.path != k.entry.Ref:
+	case r.path == "" && k.earlier.id() != k.entry.id():
 		return decideForeign(k), false
 	case r.path == "":
 		return decideOverwritten(k), false
@@ -36,10 +36,8 @@ func decideForeign(k knowledge) Decision {
 	if !k.have.Equal(k.value.value) {
 		return verdict(Conflict, ReasonForeign)
 	}
-	draft, dropped := k.draft("", k.row.expires, k.row.foreign)
 	d := verdict(Adopt, ReasonEqualValue)
-	d.patch = secret.Patch{ContentType: &draft.ContentType, Expires: &draft.Expires, Tags: draft.Tags}
-	d.Dropped = dropped
+	d.patch, d.Dropped = k.patch(k.stamp(""))
 	return d
 }
 
@@ -64,13 +62,16 @@ func (k knowledge) both() (d Decision, ok bool) {
 // recorded only tells whether the source moved too.
 func decideOverwritten(k knowledge) Decision {
 	written, err := secret.ParseState(k.earlier.state)
+	if k.earlier.authority == secret.AuthorityKeyVault {
+		return decideCutOver(k, written)
+	}
 	moved := false
 	switch {
 	case err != nil:
 	case k.state == nil:
 		return ask(needState)
 	case k.entry.Mount.Version == 2:
-		moved = fingerprint(k.entry.Mount, *k.state, k.now) != written.Print
+		moved = k.entry.print(*k.state, k.now) != written.Print
 	case k.value == nil:
 		return ask(needValue)
 	default:
@@ -89,6 +90,9 @@ func decideDrift(k knowledge, why Reason, migrated string) Decision {
 	case DriftKeyVault:
 		return verdict(Skip, ReasonDestinationKept)
 	case DriftVault:
+		if k.row.disabled {
+			return verdict(Conflict, ReasonDestinationDisabled)
+		}
 		if d, ok := k.both(); !ok {
 			return d
 		}

@@ -1,9 +1,12 @@
 package vaultsync
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +24,8 @@ type PlanFile struct {
 	Scope       Scope         `json:"scope"`
 	Items       []PlannedItem `json:"items"`
 
-	mu    sync.Mutex
-	byRef map[string]*PlannedItem
+	mu   sync.Mutex
+	byID map[ident]*PlannedItem
 }
 
 // PlannedItem is one secret of a plan.
@@ -30,6 +33,7 @@ type PlannedItem struct {
 	Verb   Verb   `json:"verb"`
 	Reason Reason `json:"reason"`
 	Name   string `json:"name,omitempty"`
+	From   string `json:"from"`             // name of the source, as in the tag migrated-from
 	Ref    string `json:"ref"`              // as in the tag vault-path
 	Source string `json:"source,omitempty"` // fingerprint of what Vault held
 	Copy   string `json:"copy,omitempty"`   // fingerprint of what Key Vault held
@@ -43,24 +47,40 @@ const planFormat = 1
 // ReadPlan decodes a plan file strictly. secret.ErrInvalid.
 func ReadPlan(b []byte) (*PlanFile, error) {
 	p := &PlanFile{}
-	if err := json.Unmarshal(b, p); err != nil || p.Format != planFormat {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(p); err != nil || p.Format != planFormat || dec.Decode(&struct{}{}) != io.EOF {
 		return nil, fmt.Errorf("%w: this is no plan of format %d", secret.ErrInvalid, planFormat)
 	}
-	p.index()
+	if err := p.index(); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
-func (p *PlanFile) index() {
-	p.byRef = make(map[string]*PlannedItem, len(p.Items))
+// index makes the plan ready to be applied; secret.ErrInvalid when it says two things of one secret.
+func (p *PlanFile) index() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.byID = make(map[ident]*PlannedItem, len(p.Items))
 	for i := range p.Items {
-		p.byRef[p.Items[i].Ref] = &p.Items[i]
+		item := &p.Items[i]
+		item.used = false
+		if p.byID[item.id()] != nil {
+			return fmt.Errorf("%w: the plan names %q twice", secret.ErrInvalid, item.Ref)
+		}
+		p.byID[item.id()] = item
 	}
+	return nil
 }
+
+func (i *PlannedItem) id() ident { return ident{i.From, i.Ref} }
 
 // note records a decision in a plan that is being made.
 func (p *PlanFile) note(k knowledge, listed *row, d Decision) {
 	item := PlannedItem{
-		Verb: d.Verb, Reason: d.Reason, Name: k.entry.Name, Ref: k.entry.Ref, Source: k.sourceMark(), Copy: listed.mark(),
+		Verb: d.Verb, Reason: d.Reason, Name: k.entry.Name, From: k.entry.Rule.source(), Ref: k.entry.Ref,
+		Source: k.sourceMark(), Copy: listed.mark(),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +92,7 @@ func (p *PlanFile) note(k knowledge, listed *row, d Decision) {
 func (p *PlanFile) bind(k knowledge, listed *row, d Decision) Decision {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	item := p.byRef[k.entry.Ref]
+	item := p.byID[k.entry.id()]
 	if item != nil {
 		item.used = true
 	}
@@ -81,7 +101,9 @@ func (p *PlanFile) bind(k knowledge, listed *row, d Decision) Decision {
 		return d
 	case item == nil:
 		return verdict(Skip, ReasonNotPlanned)
-	case item.Verb != d.Verb, item.Reason != d.Reason, item.Name != k.entry.Name, item.Copy != listed.mark(), item.Source != k.sourceMark():
+	case item.Verb != d.Verb, item.Reason != d.Reason, item.Name != k.entry.Name, item.Copy != listed.mark():
+		return verdict(Conflict, ReasonMovedSincePlan)
+	case item.Source != "" && item.Source != k.sourceMark():
 		return verdict(Conflict, ReasonMovedSincePlan)
 	}
 	return d
@@ -89,7 +111,9 @@ func (p *PlanFile) bind(k knowledge, listed *row, d Decision) Decision {
 
 // sort puts the items in an order that does not depend on the run.
 func (p *PlanFile) sort() {
-	slices.SortFunc(p.Items, func(a, b PlannedItem) int { return strings.Compare(a.Ref, b.Ref) })
+	slices.SortFunc(p.Items, func(a, b PlannedItem) int {
+		return cmp.Or(strings.Compare(a.From, b.From), strings.Compare(a.Ref, b.Ref))
+	})
 }
 
 // leftovers reports what was planned and never came up.
@@ -105,13 +129,16 @@ func (p *PlanFile) leftovers(report *Report) {
 	}
 }
 
-// sourceMark tells two states of the source apart. KV v1 has no metadata: there the keyed hash does, once there is a key.
+// sourceMark tells two states of the source apart, "" when nothing does. KV v1 has no metadata: there the keyed hash
+// does, once there is a key.
 func (k knowledge) sourceMark() string {
 	switch {
 	case k.entry.Mount.Version == 2 && k.state != nil:
-		return fingerprint(k.entry.Mount, *k.state, k.now)
-	case k.entry.Mount.Version == 1 && k.value != nil && !k.value.value.IsZero() && k.row != nil:
-		return k.hasher.Sum(k.value.value)
+		return k.entry.print(*k.state, k.now)
+	case k.entry.Mount.Version == 1 && k.value != nil && !k.value.value.IsZero():
+		if sum := k.hasher.Sum(k.value.value); k.hasher.Knows(sum) { // without a key it could be guessed
+			return sum
+		}
 	}
 	return ""
 }

@@ -14,11 +14,11 @@ type proof struct {
 	mounts map[string]Mount // by source and path
 	dirs   map[string]bool  // folders by their full place: true listed, false could not be
 	inside map[string]int   // secrets found, by mount
-	keys   map[string]bool  // refs of secrets whose fields were all seen
+	keys   map[ident]bool   // secrets listed whose fields are copied one by one: true when all of them are known
 }
 
 func newProof() *proof {
-	return &proof{mounts: map[string]Mount{}, dirs: map[string]bool{}, inside: map[string]int{}, keys: map[string]bool{}}
+	return &proof{mounts: map[string]Mount{}, dirs: map[string]bool{}, inside: map[string]int{}, keys: map[ident]bool{}}
 }
 
 // place is one name for a folder or a mount of a source.
@@ -42,10 +42,18 @@ func (p *proof) found(source string, m Mount) {
 	p.inside[place(source, m.Path, "")]++
 }
 
-func (p *proof) fields(ref string) {
+// listed notes a secret that is there and whose fields are not known yet.
+func (p *proof) listed(e Entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.keys[ref] = true
+	p.keys[e.id()] = false
+}
+
+// fields notes that all fields of a listed secret are known.
+func (p *proof) fields(e Entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keys[e.id()] = true
 }
 
 // locate finds the proven mount in which the path of a vault-path tag lies; ok is false when there is none or the tag
@@ -66,10 +74,13 @@ func (p *proof) locate(source, tag string) (m Mount, path, key string, ok bool) 
 	return Mount{}, "", "", false
 }
 
-// lacks reports whether the run proves that the path is not in the mount. Call it only for a path that was not found.
-// The deepest folder above it that was looked at must have been listed: then either the path was not in it, or a
-// folder on the way was not.
-func (p *proof) lacks(source string, m Mount, path string) bool {
+// lacks reports whether the run proves that the entry is not in its mount. Call it only for one that was not found. Of
+// a secret that is there, a field is missing only where all fields are known. Else the deepest folder above it that
+// was looked at must have been listed: then either the path was not in it, or a folder on the way was not.
+func (p *proof) lacks(source string, m Mount, path, key string) bool {
+	if known, listed := p.keys[ident{source, secret.EncodePath(m.Path, path, "")}]; listed && key != "" {
+		return known
+	}
 	for dir := path; ; {
 		i := strings.LastIndexByte(strings.TrimSuffix(dir, "/"), '/')
 		dir = dir[:i+1]

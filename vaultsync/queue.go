@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,6 +62,9 @@ func (e *Engine) wait(ctx context.Context, s Scope) error {
 }
 
 func (e *Engine) waiting(ctx context.Context) ([]Scope, string, error) {
+	if e.Records == nil {
+		return nil, "", nil
+	}
 	record, err := e.Records.Get(ctx, e.key("waiting"))
 	if errors.Is(err, secret.ErrNotFound) {
 		return nil, "", nil
@@ -75,20 +79,78 @@ func (e *Engine) waiting(ctx context.Context) ([]Scope, string, error) {
 	return waiting, record.ETag, nil
 }
 
-// takeWaiting removes the scopes that wait and returns them. What is removed and then cut off before it ran is covered
-// by the next timer, which runs everything.
-func (e *Engine) takeWaiting(ctx context.Context) []Scope {
-	if e.Records == nil {
-		return nil
+// take removes up to n of the scopes that wait, those for which ready is true, and returns them.
+func (e *Engine) take(ctx context.Context, n int, ready func(Scope) bool) []Scope {
+	for range 5 { // somebody else may be adding
+		waiting, etag, err := e.waiting(ctx)
+		if err != nil {
+			return nil
+		}
+		var taken, left []Scope
+		for _, s := range waiting {
+			if len(taken) < n && ready(s) {
+				taken = append(taken, s)
+			} else {
+				left = append(left, s)
+			}
+		}
+		if len(taken) == 0 {
+			return nil
+		}
+		if len(left) == 0 {
+			err = e.Records.Delete(ctx, e.key("waiting"), etag)
+		} else if data, bad := json.Marshal(left); bad == nil {
+			_, err = e.Records.Put(ctx, e.key("waiting"), data, etag)
+		}
+		if err == nil {
+			return taken
+		}
+		if !errors.Is(err, secret.ErrConflict) {
+			return nil
+		}
 	}
-	waiting, etag, err := e.waiting(ctx)
-	if err != nil || len(waiting) == 0 {
-		return nil
+	return nil
+}
+
+// runWaiting runs the scopes that others asked for meanwhile, one after another, while there is time for another run
+// like the last one. They find the outcome in the last report. What is cut off waits again; what is lost because the
+// process died is covered by the next timer, which runs everything.
+func (e *Engine) runWaiting(ctx context.Context, took time.Duration) {
+	for range maxWaiting {
+		if state.Outlasts(ctx, min(took, state.MaxStep)) != nil || !hasTime(ctx, took) {
+			return
+		}
+		next := e.take(ctx, 1, func(Scope) bool { return true })
+		if len(next) == 0 {
+			return
+		}
+		report := e.newReport(false)
+		if err := e.once(ctx, next[0], nil, report); err != nil && !errors.Is(err, secret.ErrPartial) {
+			e.waitAgain(ctx, next...)
+			return
+		}
 	}
-	if err := e.Records.Delete(ctx, e.key("waiting"), etag); err != nil {
-		return nil
+}
+
+// waitAgain puts back what was taken and not run.
+func (e *Engine) waitAgain(ctx context.Context, taken ...Scope) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
+	defer cancel()
+	for _, s := range taken {
+		_ = e.wait(ctx, s)
 	}
-	return waiting
+}
+
+// hasTime reports whether the deadline leaves so much.
+func hasTime(ctx context.Context, d time.Duration) bool {
+	deadline, set := ctx.Deadline()
+	return !set || time.Until(deadline) > d
+}
+
+// covers reports whether a run of s does all that one of the other scope would.
+func (s Scope) covers(other Scope) bool {
+	return (s.Rule == "" || s.Rule == other.Rule) && strings.HasPrefix(other.Prefix, s.Prefix) &&
+		(s.Full || !other.Full) && s.AllowRemovals >= other.AllowRemovals
 }
 
 // Running is how far the run at work says it is; the zero Progress when it does not say.
@@ -127,8 +189,10 @@ func (e *Engine) keep(ctx context.Context, s Scope, r *Report) {
 	if e.Records == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
 	what := "last"
-	if s.Rule != "" || s.Prefix != "" {
+	if !s.whole() {
 		what = "last-part" // the last whole one says what is known of the rest
 	}
 	short := r.short(keptItems)
@@ -136,7 +200,9 @@ func (e *Engine) keep(ctx context.Context, s Scope, r *Report) {
 	if err == nil && len(data) <= state.MaxRecord {
 		_ = e.replace(ctx, e.key(what), data)
 	}
-	_ = e.Records.Delete(context.WithoutCancel(ctx), e.key("running"), e.etag(ctx, e.key("running")))
+	if etag := e.etag(ctx, e.key("running")); etag != "" {
+		_ = e.Records.Delete(ctx, e.key("running"), etag)
+	}
 }
 
 func (e *Engine) etag(ctx context.Context, key string) string {
@@ -155,9 +221,8 @@ func (e *Engine) replace(ctx context.Context, key string, data []byte) error {
 // tellEvery is how often a run says how far it is.
 const tellEvery = 5 * time.Second
 
-// teller tells the caller at every step, and the record now and then.
-func (e *Engine) teller(ctx context.Context) func(done, total int) {
-	began := e.Now()
+// teller tells the caller at every step, and the record now and then, how far the run is that began then.
+func (e *Engine) teller(ctx context.Context, began time.Time) func(done, total int) {
 	last := began
 	var mu sync.Mutex
 	return func(done, total int) {

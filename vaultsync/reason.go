@@ -88,6 +88,10 @@ const (
 	ReasonNotPlanned      Reason = "not-in-plan"
 	ReasonNotJSON         Reason = "not-json"
 
+	ReasonBroughtBack    Reason = "brought-back"
+	ReasonMountEmptied   Reason = "mount-emptied"
+	ReasonSourceRestored Reason = "source-restored"
+
 	ReasonTooLarge            Reason = "too-large"
 	ReasonNameCollision       Reason = "name-collision"
 	ReasonNameEmpty           Reason = "name-empty"
@@ -126,7 +130,7 @@ var meanings = map[Reason]string{
 	ReasonManaged:         "the name belongs to a Key Vault certificate",
 	ReasonAuthority:       "Key Vault is its home now (authority=keyvault)",
 	ReasonLateWrite:       "Key Vault is its home now, and somebody still wrote to Vault",
-	ReasonVanished:        "was listed in Vault and is gone now; the next run looks again",
+	ReasonVanished:        "was listed and is gone now; the next run looks again",
 
 	ReasonSourceBack:      "we removed it, and Vault has it again",
 	ReasonRemoved:         "removed by an earlier run",
@@ -154,9 +158,17 @@ var meanings = map[Reason]string{
 	ReasonMovedSincePlan:      "is not as it was when the plan was made: plan again",
 	ReasonValuesDiffer:        "Vault and Key Vault hold different values: sync first, or decide whose counts",
 	ReasonNotCopied:           "not in Key Vault yet: sync first",
+	ReasonBroughtBack:         "gone from Vault and removed by us, and somebody brought it back in Key Vault; it is kept",
+	ReasonMountEmptied:        "its whole mount is empty now, which is rarely meant: look, then release this run with --allow-removals",
+	ReasonSourceRestored:      "not in Vault, but other secrets there went back in time, as after a restored snapshot: look, then release this run with --allow-removals",
 	ReasonFuse:                "too many removals at once are held: look, then release this run with --allow-removals",
 	ReasonDestinationUnproven: "gone from Vault, but its hash was made with a lost key, so nobody knows whether it was edited; it is kept",
 	ReasonBadTag:              "a tag of Keyferry was edited and cannot be read",
+}
+
+// held reports whether the reason is one of those for which removals wait for --allow-removals.
+func (r Reason) held() bool {
+	return r == ReasonFuse || r == ReasonMountEmptied || r == ReasonSourceRestored
 }
 
 // Meaning explains the reason in a sentence, or is "" for the code of an error.

@@ -3,6 +3,7 @@ package vaultsync
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
@@ -10,11 +11,15 @@ import (
 
 // decideGone is for a copy whose source has no version any more, proven. gone is what is said when nothing is to be
 // done about it.
-func decideGone(k knowledge, gone Decision) Decision {
+func decideGone(k knowledge, written secret.State, gone Decision) Decision {
 	rule := k.entry.Rule
 	switch {
 	case gone.Reason == ReasonNeverWritten, rule.OnDelete == DeleteKeep:
 		return gone
+	case !strings.HasPrefix(written.Print, mountPrint(k.entry.Mount)):
+		return verdict(Skip, ReasonMountRemade)
+	case k.broughtBack():
+		return verdict(Conflict, ReasonBroughtBack)
 	case k.row.removed != "" && k.row.disabled:
 		return verdict(Skip, ReasonRemoved)
 	case k.row.disabled:
@@ -38,6 +43,17 @@ func decideGone(k knowledge, gone Decision) Decision {
 	return d
 }
 
+// broughtBack reports whether somebody undid our removal. To disable is one call with the mark, so an enabled copy that
+// carries it says so. To delete is a second call after it, so a mark of today or yesterday may be that of a run which
+// was cut off between the two.
+func (k knowledge) broughtBack() bool {
+	if k.row.removed == "" || k.row.disabled {
+		return false
+	}
+	on, err := time.Parse(time.DateOnly, k.row.removed)
+	return k.entry.Rule.OnDelete != DeleteDelete || err != nil || k.now.Sub(on) >= 2*day
+}
+
 // marked is what the copy carries and the mark that tells our removal from other people's. The mark must have room.
 func marked(r *row, now time.Time) (tags map[string]string, dropped []string) {
 	tags = maps.Clone(r.tags)
@@ -57,6 +73,9 @@ func decideDisabled(k knowledge, written secret.State) Decision {
 	if k.row.removed == "" && k.entry.Rule.OnDestinationRemoved != RemovedRecover {
 		return verdict(Conflict, ReasonDestinationDisabled)
 	}
+	if k.regressed(k.row) {
+		return verdict(Conflict, ReasonRegressed)
+	}
 	if k.value == nil {
 		return ask(needValue)
 	}
@@ -68,13 +87,11 @@ func decideDisabled(k knowledge, written secret.State) Decision {
 		d.draft, d.Dropped = k.draft(k.row.migrated, k.row.expires, k.row.foreign)
 		return d
 	}
-	draft, dropped := k.draft(k.row.migrated, k.row.expires, k.row.foreign)
-	draft.Tags[secret.TagVaultState] = secret.State{
-		Print: fingerprint(k.entry.Mount, *k.state, k.now), Written: written.Written,
-	}.String()
+	s := k.stamp(k.row.migrated)
+	s.state.Written = written.Written
 	on := true
 	d := verdict(Enable, ReasonSourceBack)
-	d.Dropped = dropped
-	d.patch = secret.Patch{Enabled: &on, ContentType: &draft.ContentType, Expires: &draft.Expires, Tags: draft.Tags}
+	d.patch, d.Dropped = k.patch(s)
+	d.patch.Enabled = &on
 	return d
 }

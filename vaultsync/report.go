@@ -20,6 +20,7 @@ type Report struct {
 	Complete    bool         `json:"complete"`         // false: the run was cut off or could not read everything
 	Missing     []string     `json:"missing,omitempty"`
 	Held        int          `json:"heldRemovals,omitempty"` // removals that the fuse holds
+	Ended       string       `json:"ended,omitempty"`        // code of the error that ended the run; empty: it ended well
 	Counts      map[Verb]int `json:"counts"`
 	Items       []Item       `json:"items"` // everything but what is unchanged, by name
 
@@ -96,7 +97,7 @@ func (r *Report) short(n int) *Report {
 	}
 	return &Report{
 		Started: r.Started, Took: r.Took, Destination: r.Destination, Config: r.Config, Planned: r.Planned,
-		Complete: r.Complete, Missing: r.Missing, Held: r.Held, Counts: r.Counts, Items: items,
+		Complete: r.Complete, Missing: r.Missing, Held: r.Held, Ended: r.Ended, Counts: r.Counts, Items: items,
 	}
 }
 
@@ -110,11 +111,11 @@ func (i Item) urgency() int {
 	return 0
 }
 
-// hold notes that the fuse holds removals.
-func (r *Report) hold(n int) {
+// hold notes that the fuse holds a removal.
+func (r *Report) hold() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.Held = n
+	r.Held++
 }
 
 // end notes that a run which ended with the error did not cover its scope, and returns the error.

@@ -51,12 +51,13 @@ func newRig(t *testing.T, s server) *rig {
 	r.Vault = contract.VaultOverHTTP(s.address, s.root, faults.Transport(direct))
 	r.toVault = &road{next: direct, kind: vaultCall(func(m string) bool { return r.v1[m] }), calls: map[string]int{}}
 	r.store = kvemulator.New(kvemulator.Options{Now: r.now, CreateLimit: 300, TransactionLimit: 4000})
-	r.toKeyVault = &road{next: r.store, kind: keyVaultCall, calls: map[string]int{}}
+	keyVault := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.store.ServeHTTP(w, req) })
+	r.toKeyVault = &road{next: keyVault, kind: keyVaultCall, calls: map[string]int{}}
 	r.leases = state.NewMemory(r.now)
 	r.source = r.open(vault.Token(secret.New(s.root)))
 	r.destination = r.openKeyVault()
 	sdk, err := azsecrets.NewClient(keyVaultURL, token("a person"), &azsecrets.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: sdkTransport{faults.Transport(r.store)}, Retry: policy.RetryOptions{MaxRetries: -1}},
+		ClientOptions: azcore.ClientOptions{Transport: sdkTransport{faults.Transport(keyVault)}, Retry: policy.RetryOptions{MaxRetries: -1}},
 	})
 	r.must(err)
 	r.sdk = sdk
@@ -129,9 +130,7 @@ func (r *rig) engine(edits ...func(*vaultsync.Options)) *vaultsync.Engine {
 		Sources:     map[string]vaultsync.Source{vaultsync.DefaultSource: r.source},
 		Destination: r.destination,
 		Now:         r.now,
-		Lock: func(ctx context.Context, name string, fn func(context.Context) error) error {
-			return state.Hold(ctx, leaser{r.leases, &r.lost}, name, "a test", fn)
-		},
+		Lock:        r.lock(""),
 	}
 	for _, edit := range edits {
 		edit(&o)
@@ -139,6 +138,13 @@ func (r *rig) engine(edits ...func(*vaultsync.Options)) *vaultsync.Engine {
 	e, err := vaultsync.New(o)
 	r.must(err)
 	return e
+}
+
+// lock is a lease whose name begins so.
+func (r *rig) lock(prefix string) func(context.Context, string, func(context.Context) error) error {
+	return func(ctx context.Context, name string, fn func(context.Context) error) error {
+		return state.Hold(ctx, leaser{r.leases, &r.lost}, prefix+name, "a test", fn)
+	}
 }
 
 // sync runs a whole sync that must end with the error, nil for none.
@@ -170,4 +176,12 @@ func (r *rig) settled() {
 	if report.Changes() != 0 || report.Counts[vaultsync.Failed] != 0 || !report.Complete {
 		r.t.Errorf("the next sync is not without changes: %q", lines(report))
 	}
+}
+
+// worksOn puts another Vault in the place of the one that is there, for us and for the test.
+func (r *rig) worksOn(next http.Handler) {
+	r.toVault.mu.Lock()
+	defer r.toVault.mu.Unlock()
+	r.toVault.next = next
+	r.Vault = contract.VaultOverHTTP(r.server.address, r.server.root, faults.Transport(next))
 }

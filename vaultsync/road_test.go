@@ -142,7 +142,7 @@ func vaultCall(version1 func(path string) bool) func(*http.Request) string {
 	}
 }
 
-// keyVaultCall names a call to Key Vault: "challenge" for one without a token, "list", "versions", or its method.
+// keyVaultCall names a call to Key Vault: "challenge" for one without a token, "list", "deleted", "versions", or its method.
 func keyVaultCall(r *http.Request) string {
 	path := strings.Trim(r.URL.Path, "/")
 	switch {
@@ -150,6 +150,8 @@ func keyVaultCall(r *http.Request) string {
 		return "challenge"
 	case path == "secrets":
 		return "list"
+	case path == "deletedsecrets":
+		return "deleted"
 	case strings.HasSuffix(path, "/versions"):
 		return "versions"
 	}

@@ -65,6 +65,9 @@ func newRow(m secret.Meta) *row {
 	return r
 }
 
+// id tells whose copy the row is.
+func (r *row) id() ident { return ident{r.source, r.path} }
+
 // contentType is the content type a copy has as long as its value stays: only a bare field is text.
 func (r *row) contentType() string {
 	if r.field == "" {

@@ -23,16 +23,17 @@ type run struct {
 	deleted func(context.Context) (map[string]*row, error)
 
 	indexed sync.Once
-	refs    map[string]bool // of all entries, made when first asked for
+	ids     map[ident]bool // of all entries, made when first asked for
 
 	mu       sync.Mutex // guards what follows, states and fields
 	removals []removal
+	restored map[string]bool // sources that hold older versions than were copied
 }
 
-// removal is a decision that waits for the fuse.
+// removal is a decision that waits for the fuse, and what it rests on.
 type removal struct {
-	entry    Entry
-	decision Decision
+	knowledge
+	Decision
 }
 
 // run is the one way of Plan and Sync: gather, name, settle each secret and, unless it is a plan, apply.
@@ -72,7 +73,7 @@ func (e *Engine) run(ctx context.Context, s Scope, hasher secret.Hasher, plan *P
 
 func (e *Engine) newRun(g *gathered, s Scope, hasher secret.Hasher, plan *PlanFile, report *Report) *run {
 	r := &run{Engine: e, gathered: g, scope: s, hasher: hasher, report: report, plan: plan}
-	r.deleted = once(r.listDeleted)
+	r.deleted, r.restored = once(r.listDeleted), map[string]bool{}
 	return r
 }
 
@@ -81,11 +82,11 @@ func (r *run) name(ctx context.Context) error {
 	if err := r.expand(ctx); err != nil {
 		return err
 	}
-	nameAll(r.entries, func(name string) string {
-		if row := r.rows[secret.FoldName(name)]; row != nil {
-			return row.path
+	nameAll(r.entries, func(name string) ident {
+		if row := r.rows[secret.FoldName(name)]; row != nil && row.path != "" {
+			return row.id()
 		}
-		return ""
+		return ident{}
 	})
 	return nil
 }
@@ -110,6 +111,11 @@ func (r *run) conclude(ctx context.Context, k knowledge) (Decision, error) {
 	if err != nil {
 		return d, err
 	}
+	if d.Reason == ReasonRegressed {
+		r.mu.Lock()
+		r.restored[k.entry.Rule.source()] = true
+		r.mu.Unlock()
+	}
 	switch {
 	case r.plan == nil:
 	case r.report.Planned:
@@ -121,10 +127,31 @@ func (r *run) conclude(ctx context.Context, k knowledge) (Decision, error) {
 	case d.Verb.removes():
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.removals = append(r.removals, removal{k.entry, d})
+		r.removals = append(r.removals, removal{k, d})
 		return d, nil
 	case r.report.Planned:
 		return d, nil
+	}
+	done, err := r.apply(ctx, k.entry, d)
+	if d.Verb == Create && done.Reason == ReasonDestinationDeleted {
+		return r.again(ctx, k)
+	}
+	return done, err
+}
+
+// again settles once more a name that a deleted secret came to hold since the deleted ones were listed: it may be one
+// that we deleted.
+func (r *run) again(ctx context.Context, k knowledge) (Decision, error) {
+	deleted, err := r.listDeleted(ctx)
+	if err != nil {
+		return Decision{}, err
+	}
+	if k.deleted = deleted[secret.FoldName(k.entry.Name)]; k.deleted == nil {
+		return verdict(Conflict, ReasonDestinationDeleted), nil // may not be listed
+	}
+	d := decide(k)
+	if d.Verb != Recover || r.plan != nil { // a plan said create
+		return verdict(Conflict, ReasonDestinationDeleted), nil
 	}
 	return r.apply(ctx, k.entry, d)
 }
@@ -153,7 +180,7 @@ func (r *run) each(ctx context.Context, entries []Entry, do func(context.Context
 	group.SetLimit(r.Workers)
 	var mu sync.Mutex
 	done := 0
-	tell := r.teller(ctx)
+	tell := r.teller(ctx, r.report.Started)
 	for _, entry := range entries {
 		if ctx.Err() != nil {
 			break

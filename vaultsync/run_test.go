@@ -38,9 +38,9 @@ func TestCalls(t *testing.T) {
 		const lists = 2 + 1 + 6 // the roots, plain/, and team0/ to team5/
 		// Something new is looked for among the deleted secrets, once a run.
 		r.plan(nil)
-		counted("first plan", map[string]int{"mounts": 1, "LIST": lists, "data": 60, "kv1": 5}, map[string]int{"list": 1, "GET": 1 + 1})
+		counted("first plan", map[string]int{"mounts": 1, "LIST": lists, "data": 60, "kv1": 5}, map[string]int{"list": 1, "GET": 1, "deleted": 1})
 		r.sync(nil)
-		counted("first sync", map[string]int{"mounts": 1, "LIST": lists, "data": 60, "kv1": 5}, map[string]int{"list": 1, "GET": 1 + 1, "PUT": 1 + 65})
+		counted("first sync", map[string]int{"mounts": 1, "LIST": lists, "data": 60, "kv1": 5}, map[string]int{"list": 1, "GET": 1, "deleted": 1, "PUT": 1 + 65})
 		r.settled()
 		counted("second sync", map[string]int{"mounts": 1, "LIST": lists, "metadata": 60, "kv1": 5}, map[string]int{"list": 3, "GET": 1})
 		two.put("team0/s1", `{"password":"changed"}`)

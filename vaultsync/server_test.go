@@ -63,7 +63,7 @@ func scenario(t *testing.T, run func(t *testing.T, r *rig)) {
 	for _, s := range servers() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { run(t, newRig(t, s)) })
+			inBubble(t, s, run)
 		})
 	}
 }
@@ -71,7 +71,13 @@ func scenario(t *testing.T, run func(t *testing.T, r *rig)) {
 // onEmulator is scenario for what no Vault makes a difference to.
 func onEmulator(t *testing.T, run func(t *testing.T, r *rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { run(t, newRig(t, emulated())) })
+	inBubble(t, emulated(), run)
+}
+
+// inBubble is scenario for one Vault.
+func inBubble(t *testing.T, s server, run func(t *testing.T, r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { run(t, newRig(t, s)) })
 }
 
 // policy writes the grants down under a name.

@@ -12,11 +12,12 @@ import (
 // settle asks decide, fetches what it must still know, and asks again until there is a verdict.
 func (r *run) settle(ctx context.Context, k *knowledge) (Decision, error) {
 	r.recall(k)
-	for {
+	for range maxAsked {
 		d := decide(*k)
 		var err error
 		switch d.need {
 		case needNothing:
+			d.seen = k.seen
 			return d, nil
 		case needState, needValue:
 			err = r.learnSource(ctx, k, d.need)
@@ -34,20 +35,21 @@ func (r *run) settle(ctx context.Context, k *knowledge) (Decision, error) {
 			return Decision{}, err
 		}
 	}
+	return Decision{}, fmt.Errorf("settle %q: it changes faster than it can be looked at: %w", k.entry.Where(), secret.ErrConflict)
 }
+
+// maxAsked bounds the questions about one secret. Each of the five has one answer, unless the secret changes meanwhile.
+const maxAsked = 20
 
 // errVanished ends a decision whose secret went away between two calls.
 var errVanished = errors.New("vanished")
 
 // recall puts in what the run knows already.
 func (r *run) recall(k *knowledge) {
-	ref := k.entry.Ref
-	if k.entry.Key != "" {
-		ref = secret.EncodePath(k.entry.Mount.Path, k.entry.Path, "")
-	}
+	id := k.entry.whole()
 	r.mu.Lock()
-	s, known := r.states[ref]
-	fields, read := r.fields[ref]
+	s, known := r.states[id]
+	fields, read := r.fields[id]
 	r.mu.Unlock()
 	switch {
 	case k.entry.Mount.Version == 1:
@@ -90,19 +92,28 @@ func (r *run) learnSource(ctx context.Context, k *knowledge, n need) error {
 		k.state = &s
 		return nil
 	}
-	s, fields, err := source.Read(ctx, m, path)
+	s, fields, err := r.read(ctx, k.entry)
 	if err != nil {
-		if k.row == nil && errors.Is(err, secret.ErrNotFound) && m.Version == 2 {
-			// A name with metadata and no version looks like nothing to a data read.
-			if s, err := source.Metadata(ctx, m, path); err == nil && s.Version == 0 {
-				k.state = &s
-				return nil
-			}
-		}
-		return absentOr(err, "read", k.entry)
+		return err
 	}
 	k.state, k.value = &s, renderFor(k.entry, fields)
 	return nil
+}
+
+// read reads state and fields. A name with metadata and no version looks like nothing to a data read, so there the
+// metadata is asked. errVanished when there is nothing.
+func (r *run) read(ctx context.Context, e Entry) (State, Fields, error) {
+	source := r.Sources[e.Rule.source()]
+	s, fields, err := source.Read(ctx, e.Mount, e.Path)
+	if errors.Is(err, secret.ErrNotFound) && e.Mount.Version == 2 {
+		if s, err := source.Metadata(ctx, e.Mount, e.Path); err == nil && s.Version == 0 {
+			return s, nil, nil
+		}
+	}
+	if err != nil {
+		return State{}, nil, absentOr(err, "read", e)
+	}
+	return s, fields, nil
 }
 
 // learnDeleted looks whether a deleted secret holds the name.
@@ -137,7 +148,7 @@ func (r *run) learnHave(ctx context.Context, k *knowledge) error {
 	case err != nil:
 		return fmt.Errorf("read %q in the destination: %w", k.entry.Name, err)
 	}
-	k.row, k.have = newRow(m), &v
+	k.row, k.have, k.seen = newRow(m), &v, m.Version
 	k.row.tags = m.Tags
 	return nil
 }

@@ -56,10 +56,16 @@ func (e *Engine) walk(ctx context.Context, report *Report, tell func(Entry, *Sta
 		}
 	}
 	_ = group.Wait()
-	slices.SortFunc(f.entries, func(a, b Entry) int {
-		return cmp.Or(strings.Compare(a.Mount.Path, b.Mount.Path), strings.Compare(a.Path, b.Path))
-	})
+	slices.SortFunc(f.entries, byPlace)
 	return f.entries, f.proof, context.Cause(ctx)
+}
+
+// byPlace orders entries by where they live.
+func byPlace(a, b Entry) int {
+	return cmp.Or(
+		strings.Compare(a.Rule.source(), b.Rule.source()), strings.Compare(a.Mount.Path, b.Mount.Path),
+		strings.Compare(a.Path, b.Path), strings.Compare(a.Key, b.Key),
+	)
 }
 
 // show asks a source for its mounts, once a run.

@@ -141,11 +141,11 @@ func (e *Engine) mayGoBack(entry *Entry, name string) error {
 		return fmt.Errorf("%w: %q lies in KV version 1, which has no check-and-set", secret.ErrUnsupported, entry.Where())
 	}
 	named := []Entry{*entry}
-	nameAll(named, func(wanted string) string {
+	nameAll(named, func(wanted string) ident {
 		if secret.SameName(wanted, name) {
-			return entry.Ref
+			return entry.id()
 		}
-		return ""
+		return ident{}
 	})
 	if !secret.SameName(named[0].Name, name) {
 		return fmt.Errorf("%w: the rules do not copy %q to this name", secret.ErrConflict, entry.Where())

@@ -59,6 +59,14 @@ func recorded(r *row) (int, secret.State, error) {
 	return copied, written, nil
 }
 
+// print is the fingerprint of the source as the copy would record it now. With as: key it holds the number of fields,
+// which writing one of them does not change.
+func (k knowledge) print(written secret.State) string {
+	e := k.entry
+	e.Keys = keysIn(written.Print)
+	return e.print(*k.state, k.now)
+}
+
 // unmovedSince reports why Vault is not as it was when version copied was copied.
 func unmovedSince(k knowledge, copied int, written secret.State) error {
 	was := fmt.Sprintf("the copy was made from version %d", copied)
@@ -69,7 +77,7 @@ func unmovedSince(k knowledge, copied int, written secret.State) error {
 		return fmt.Errorf("%w: vault holds version %d, %s", secret.ErrConflict, k.state.Version, was)
 	case k.state.Gone(k.now):
 		return fmt.Errorf("%w: version %d is deleted or destroyed in vault, %s", secret.ErrConflict, k.state.Version, was)
-	case fingerprint(k.entry.Mount, *k.state, k.now) != written.Print:
+	case k.print(written) != written.Print:
 		return fmt.Errorf("%w: version %d in vault is another secret, made anew, %s", secret.ErrConflict, k.state.Version, was)
 	}
 	return nil
@@ -186,7 +194,7 @@ func throughFloat(text string) (string, error) {
 // they are just those that the next Sync would want.
 func decideTags(k knowledge, made rendering) Decision {
 	_, written, _ := recorded(k.row) // decideWriteBack has seen it
-	written.Print = fingerprint(k.entry.Mount, *k.state, k.now)
+	written.Print = k.print(written)
 	k.value = &made
 	return retag(k, written, k.hasher.Sum(*k.have), ReasonEqualValue)
 }

@@ -50,7 +50,7 @@ func (s DestinationSubject) absent(t *testing.T) {
 	name := s.Prefix + "nothing"
 	_, _, err := s.Destination.Get(t.Context(), name)
 	s.wantErr(t, err, secret.ErrNotFound)
-	_, err = s.Destination.Update(t.Context(), name, secret.Patch{Tags: map[string]string{"a": "b"}})
+	_, err = s.Destination.UpdateVersion(t.Context(), name, "", secret.Patch{Tags: map[string]string{"a": "b"}})
 	s.wantErr(t, err, secret.ErrNotFound)
 	if all, err := s.Destination.Versions(t.Context(), name); err != nil || len(all) != 0 {
 		t.Errorf("versions of nothing: %v, %v", all, err)
@@ -109,7 +109,7 @@ func (s DestinationSubject) update(t *testing.T) {
 	exp := before.Expires.Add(24 * time.Hour)
 	kind := "application/json"
 	tags := map[string]string{"only": "this"}
-	got, err := s.Destination.Update(t.Context(), name, secret.Patch{Expires: &exp, ContentType: &kind, Tags: tags})
+	got, err := s.Destination.UpdateVersion(t.Context(), name, "", secret.Patch{Expires: &exp, ContentType: &kind, Tags: tags})
 	s.wantErr(t, err, nil)
 	want := before
 	want.Expires, want.ContentType, want.Tags = exp, kind, tags
@@ -118,7 +118,7 @@ func (s DestinationSubject) update(t *testing.T) {
 		t.Errorf("after all fields (-want +got):\n%s", diff)
 	}
 	tags = map[string]string{"only": "that"}
-	_, err = s.Destination.Update(t.Context(), name, secret.Patch{Tags: tags})
+	_, err = s.Destination.UpdateVersion(t.Context(), name, "", secret.Patch{Tags: tags})
 	s.wantErr(t, err, nil)
 	want.Tags = tags
 	value, got, err := s.Destination.Get(t.Context(), name)
@@ -126,7 +126,7 @@ func (s DestinationSubject) update(t *testing.T) {
 	if diff := cmp.Diff(want, got, ignoreUpdated); diff != "" || !value.Equal(secret.New("v")) {
 		t.Errorf("after the tags alone, read again (-want +got):\n%s", diff)
 	}
-	_, err = s.Destination.Update(t.Context(), name, secret.Patch{})
+	_, err = s.Destination.UpdateVersion(t.Context(), name, "", secret.Patch{})
 	s.wantErr(t, err, secret.ErrInvalid)
 }
 
@@ -134,19 +134,19 @@ func (s DestinationSubject) disabled(t *testing.T) {
 	name := s.Prefix + "disabled"
 	first := s.set(t, name, destinationDraft("one"))
 	on, off := true, false
-	_, err := s.Destination.Update(t.Context(), name, secret.Patch{Enabled: &off})
+	_, err := s.Destination.UpdateVersion(t.Context(), name, "", secret.Patch{Enabled: &off})
 	s.wantErr(t, err, nil)
 	_, _, err = s.Destination.Get(t.Context(), name)
 	s.wantErr(t, err, secret.ErrDisabled)
 	if m, ok := s.list(t)[name]; !ok || m.Enabled || !cmp.Equal(m.Tags, first.Tags) {
 		t.Errorf("listed as %+v, want disabled and with its tags", m)
 	}
-	m, err := s.Destination.Update(t.Context(), name, secret.Patch{Enabled: &on})
+	m, err := s.Destination.UpdateVersion(t.Context(), name, "", secret.Patch{Enabled: &on})
 	s.wantErr(t, err, nil)
 	if !m.Enabled || m.Version != first.Version {
 		t.Errorf("%+v, want the same version, enabled", m)
 	}
-	_, err = s.Destination.Update(t.Context(), name, secret.Patch{Enabled: &off})
+	_, err = s.Destination.UpdateVersion(t.Context(), name, "", secret.Patch{Enabled: &off})
 	s.wantErr(t, err, nil)
 	second := s.set(t, name, destinationDraft("two"))
 	all, err := s.Destination.Versions(t.Context(), name)
@@ -239,7 +239,7 @@ func (s DestinationSubject) endedContext(t *testing.T) {
 	cancel(secret.ErrLeaseLost)
 	_, err := s.Destination.Set(ctx, name, destinationDraft("v"))
 	s.wantErr(t, err, secret.ErrLeaseLost)
-	_, err = s.Destination.Update(ctx, name, secret.Patch{Tags: map[string]string{"a": "b"}})
+	_, err = s.Destination.UpdateVersion(ctx, name, "", secret.Patch{Tags: map[string]string{"a": "b"}})
 	s.wantErr(t, err, secret.ErrLeaseLost)
 	_, _, err = s.Destination.Get(ctx, name)
 	s.wantErr(t, err, secret.ErrLeaseLost)
