@@ -91,7 +91,9 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 partly failed,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(p.serve(), p.dev(), p.plan(), p.sync(), p.cutover(), p.rotate(), p.rotations(), p.rotators())
 	for _, c := range root.Commands() {
-		c.Args = noArguments
+		if c.Args == nil {
+			c.Args = noArguments
+		}
 	}
 	root.Args = knownCommand
 	return root
