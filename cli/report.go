@@ -26,7 +26,8 @@ func checkOutput(o string) error {
 
 // verbs is the order in which a report counts.
 var verbs = []vaultsync.Verb{
-	vaultsync.Create, vaultsync.Update, vaultsync.Retag, vaultsync.Unchanged, vaultsync.Skip, vaultsync.Conflict, vaultsync.Failed,
+	vaultsync.Create, vaultsync.Update, vaultsync.Retag, vaultsync.Adopt, vaultsync.Cutover, vaultsync.Enable, vaultsync.Recover,
+	vaultsync.Disable, vaultsync.Delete, vaultsync.Unchanged, vaultsync.Skip, vaultsync.Conflict, vaultsync.Failed,
 }
 
 // printReport prints one line for each secret that is not simply in order, then the counts.
