@@ -55,7 +55,7 @@ func (e *Engine) cutover(ctx context.Context, q CutoverRequest, hasher secret.Ha
 	}
 	var work []Entry
 	for _, entry := range g.entries {
-		if named := asked[secret.FoldName(entry.Name)]; r.scope.holds(entry) && (named || len(asked) == 0) {
+		if named := asked[secret.FoldName(entry.Name)]; r.scope.holds(entry) && (named || len(q.Names) == 0) {
 			work = append(work, entry)
 			delete(asked, secret.FoldName(entry.Name))
 		}
