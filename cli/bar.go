@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// bar shows how far a run is, on a terminal only. What else is written to that terminal meanwhile goes through it, so
-// that no line begins behind a bar. It is safe for concurrent use.
+// bar shows how far a run is, on a terminal only. It is safe for concurrent use.
 type bar struct {
 	w        io.Writer
 	terminal bool
@@ -40,22 +39,10 @@ const (
 	dots   = ".............................."
 )
 
-// Write takes the bar off the screen and writes; the next hundredth draws it again.
-func (b *bar) Write(text []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.wipe()
-	return b.w.Write(text)
-}
-
 // clear takes the bar off the screen.
 func (b *bar) clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.wipe()
-}
-
-func (b *bar) wipe() {
 	if b.shown >= 0 {
 		fmt.Fprint(b.w, "\r\x1b[K")
 		b.shown = -1

@@ -53,7 +53,7 @@ its old credential back first.`,
 				q.Exit = exit
 			}
 		}
-		s, err := p.system(c.Context(), *configuration, *format, newBar(p.Stderr))
+		s, err := p.system(c.Context(), *configuration, *format, nil)
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func (p Process) rotations() *cobra.Command {
 	}
 	configuration, format := configFlag(c), output(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := p.system(c.Context(), *configuration, *format, newBar(p.Stderr))
+		s, err := p.system(c.Context(), *configuration, *format, nil)
 		if err != nil {
 			return err
 		}

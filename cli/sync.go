@@ -87,7 +87,7 @@ func (p Process) reporting(c *cobra.Command, pick func(*system, string) ([]*keyV
 	destination := c.Flags().String("destination", "", "only this Key Vault, by its name in the configuration")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		bar := newBar(p.Stderr)
-		s, err := p.system(c.Context(), *configuration, *format, bar)
+		s, err := p.system(c.Context(), *configuration, *format, bar.show)
 		if err != nil {
 			return err
 		}
@@ -110,8 +110,9 @@ func (p Process) reporting(c *cobra.Command, pick func(*system, string) ([]*keyV
 	}
 }
 
-// system reads the configuration and builds the system of a command whose outcome people read.
-func (p Process) system(ctx context.Context, configuration, format string, bar *bar) (*system, error) {
+// system reads the configuration and builds the system of a command whose outcome people read. It logs no alerts: what
+// they would say stands in that outcome. The topic and the webhook get them.
+func (p Process) system(ctx context.Context, configuration, format string, progress func(done, total int)) (*system, error) {
 	if err := checkOutput(format); err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (p Process) system(ctx context.Context, configuration, format string, bar *
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.build(conf, slog.New(slog.NewTextHandler(bar, nil)), bar.show)
+	s, err := p.build(conf, slog.New(slog.DiscardHandler), progress)
 	if errors.Is(err, secret.ErrInvalid) { // building makes no call, so it is a setting
 		err = fmt.Errorf("%w: %w", secret.ErrUsage, err)
 	}
