@@ -26,7 +26,7 @@ func NoAnswer(err error) (why string, passing bool) {
 	)
 	switch {
 	case errors.As(err, &unknown):
-		return "no trusted authority signed the server's certificate", false
+		return "no trusted authority signed the server's certificate: set caCert", false
 	case errors.As(err, &host):
 		return "the server's certificate is for another host", false
 	case errors.As(err, &invalid):

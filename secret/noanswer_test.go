@@ -28,7 +28,7 @@ func TestNoAnswerIsToldInOurWords(t *testing.T) {
 		"reset":        {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, "the connection was lost", true},
 		"cut off":      {io.ErrUnexpectedEOF, "the connection was lost", true},
 		"late":         {context.DeadlineExceeded, "no answer in time", true},
-		"unknown root": {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "no trusted authority signed the server's certificate", false},
+		"unknown root": {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "no trusted authority signed the server's certificate: set caCert", false},
 		"other host":   {x509.HostnameError{Certificate: &x509.Certificate{}, Host: "kv1.example"}, "the server's certificate is for another host", false},
 		"expired":      {x509.CertificateInvalidError{Reason: x509.Expired}, "the server's certificate is not valid now, or not for a server", false},
 		"some other":   {&tls.CertificateVerificationError{Err: errors.New("kv1.example")}, "the server's certificate is not trusted", false},
