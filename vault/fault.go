@@ -3,13 +3,9 @@ package vault
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
@@ -77,37 +73,13 @@ func broken(ctx, attempt context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var (
-		tooLarge *http.MaxBytesError
-		dns      *net.DNSError
-		unknown  x509.UnknownAuthorityError
-		host     x509.HostnameError
-		invalid  x509.CertificateInvalidError
-		record   tls.RecordHeaderError
-		timeout  net.Error
-	)
-	switch {
-	case errors.As(err, &tooLarge):
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
 		return &fault{kind: secret.ErrTooLarge, text: fmt.Sprintf("the answer has more than %d bytes", tooLarge.Limit)}
-	case errors.As(err, &unknown):
-		return &fault{kind: secret.ErrUnavailable, text: "no trusted authority signed vault's certificate: set its CA certificate"}
-	case errors.As(err, &host):
-		return &fault{kind: secret.ErrUnavailable, text: "vault's certificate is for another host"}
-	case errors.As(err, &invalid):
-		return &fault{kind: secret.ErrUnavailable, text: "vault's certificate is not valid now or not for a server"}
-	case errors.As(err, &record):
-		return &fault{kind: secret.ErrUnavailable, text: "the address does not speak TLS"}
 	}
-	text := "the connection failed"
-	switch {
-	case attempt.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
-		text = "no answer in time"
-	case errors.As(err, &dns) && dns.IsNotFound:
-		text = "the host name is not known"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		text = "the connection was refused"
-	case errors.Is(err, syscall.ECONNRESET):
-		text = "the connection was reset"
+	text, passing := secret.NoAnswer(err)
+	if attempt.Err() != nil {
+		text, passing = "no answer in time", true
 	}
-	return &fault{kind: secret.ErrUnavailable, text: text, passing: true}
+	return &fault{kind: secret.ErrUnavailable, text: text, passing: passing}
 }
