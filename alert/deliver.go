@@ -2,12 +2,9 @@ package alert
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"github.com/sethvargo/go-retry"
@@ -65,22 +62,8 @@ func refused(status int) error {
 	return fmt.Errorf("%w: status %d", kind, status)
 }
 
-// unreached is the error for a call without an answer, in our words: those of the network hold addresses, those of
-// net/http the URL.
+// unreached is the error for a call without an answer, in our words.
 func unreached(err error) error {
-	var dns *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	var timeout net.Error
-	why := "the connection failed"
-	switch {
-	case errors.As(err, &dns):
-		why = "the host name is not known"
-	case errors.As(err, &certificate):
-		why = "the certificate is not trusted"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		why = "no answer in time"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		why = "the connection was refused"
-	}
+	why, _ := secret.NoAnswer(err)
 	return fmt.Errorf("%w: %s", secret.ErrUnavailable, why)
 }

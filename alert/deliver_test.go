@@ -95,7 +95,7 @@ func TestReceiversThatDoNotAnswer(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"reset", io.ErrUnexpectedEOF, "connection failed"},
+		{"reset", io.ErrUnexpectedEOF, "connection was lost"},
 		{"refused", &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, Err: syscall.ECONNREFUSED}, "refused"},
 		{"unknown", &net.DNSError{Err: "no such host", Name: "hook.example"}, "host name"},
 		{"distrusted", &tls.CertificateVerificationError{Err: errors.New("foreign text")}, "certificate"},

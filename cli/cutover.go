@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vaultsync"
 )
 
@@ -26,11 +28,16 @@ With --undo Vault is the home again, under the same condition.`,
 	}
 	c.Flags().StringVar(&q.Rule, "rule", "", "all secrets of this rule")
 	c.Flags().BoolVar(&q.Undo, "undo", false, "make Vault the home again")
-	p.reporting(c, func(s *system) error { return checkRule(s.config.Sync.Rules, q.Rule) },
-		func(ctx context.Context, v *keyVault) (*vaultsync.Report, error) {
-			q := q
-			q.Names = c.Flags().Args()
-			return v.sync.Cutover(ctx, q)
-		})
+	p.reporting(c, func(s *system, destination string) ([]*keyVault, error) {
+		vaults, err := s.scoped(vaultsync.Scope{Rule: q.Rule}, destination)
+		if err == nil && len(c.Flags().Args()) > 0 && len(vaults) > 1 {
+			err = fmt.Errorf("%w: a name is one of several Key Vaults: say which by --destination", secret.ErrUsage)
+		}
+		return vaults, err
+	}, func(ctx context.Context, v *keyVault) (*vaultsync.Report, error) {
+		q := q
+		q.Names = c.Flags().Args()
+		return v.sync.Cutover(ctx, q)
+	})
 	return c
 }

@@ -73,13 +73,15 @@ func (p Process) root() *cobra.Command {
 		Long: `Keyferry moves static secrets from HashiCorp Vault KV to Azure Key Vault and keeps them rotated there.
 
 Deployed as an Azure Functions custom handler it syncs on a timer and rotates on
-Key Vault's near-expiry events. From a terminal it plans and syncs.
+Key Vault's near-expiry events. From a terminal it plans, syncs, cuts secrets
+over from Vault to Key Vault, and rotates.
 
 Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 partly failed,
 4 plan found changes.`,
 		Example: `  keyferry dev                             # the whole system on this machine, to play with
   keyferry plan --config keyferry.yaml     # what sync would do
-  keyferry sync --config keyferry.yaml --rule webapp`,
+  keyferry sync --config keyferry.yaml --rule webapp
+  keyferry cutover --config keyferry.yaml --rule webapp`,
 		Version:       buildVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -91,7 +93,9 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 partly failed,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(p.serve(), p.dev(), p.plan(), p.sync(), p.cutover(), p.rotate(), p.rotations(), p.rotators())
 	for _, c := range root.Commands() {
-		c.Args = noArguments
+		if c.Args == nil {
+			c.Args = noArguments
+		}
 	}
 	root.Args = knownCommand
 	return root

@@ -30,14 +30,21 @@ Exit code 4 when there is something to do, 0 when not.`,
   keyferry plan --rule webapp --output json
   keyferry plan --out plan.json`,
 	}
-	p.copying(c, func(ctx context.Context, v *keyVault, s vaultsync.Scope) (*vaultsync.Report, error) {
-		report, file, err := v.sync.Plan(ctx, s)
+	scope := copying(c)
+	c.Flags().StringVar(&out, "out", "", "write the plan to this file; with several Key Vaults name one by --destination")
+	p.reporting(c, func(s *system, destination string) ([]*keyVault, error) {
+		vaults, err := s.scoped(*scope, destination)
+		if err == nil && out != "" && len(vaults) > 1 {
+			err = fmt.Errorf("%w: a plan file is about one of several Key Vaults: name it by --destination", secret.ErrUsage)
+		}
+		return vaults, err
+	}, func(ctx context.Context, v *keyVault) (*vaultsync.Report, error) {
+		report, file, err := v.sync.Plan(ctx, *scope)
 		if out == "" || file == nil {
 			return report, err
 		}
 		return report, errors.Join(err, writePlan(out, file))
 	})
-	c.Flags().StringVar(&out, "out", "", "write the plan to this file; with several Key Vaults name one by --destination")
 	return c
 }
 

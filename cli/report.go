@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -30,8 +31,9 @@ var verbs = []vaultsync.Verb{
 	vaultsync.Disable, vaultsync.Delete, vaultsync.Unchanged, vaultsync.Skip, vaultsync.Conflict, vaultsync.Failed,
 }
 
-// printReport prints one line for each secret that is not simply in order, then the counts.
-func printReport(w io.Writer, r *vaultsync.Report, format string) error {
+// printReport prints one line for each secret that is not simply in order, then the counts, after the name of the
+// command. A report about several Key Vaults says which one a line is about.
+func printReport(w io.Writer, command string, r *vaultsync.Report, format string) error {
 	if format == "json" {
 		return printJSON(w, r)
 	}
@@ -48,19 +50,23 @@ func printReport(w io.Writer, r *vaultsync.Report, format string) error {
 		if name == "" {
 			name = "-"
 		}
-		fmt.Fprintf(t, "%s %s\t%s\t%s\n", i.Verb.Sigil(), printable(name), printable(i.Source), printable(why))
+		fmt.Fprintf(t, "%s %s\t", i.Verb.Sigil(), printable(name))
+		if i.Destination != "" {
+			fmt.Fprintf(t, "%s\t", i.Destination)
+		}
+		fmt.Fprintf(t, "%s\t%s\n", printable(i.Source), printable(why))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, counts(r))
+	_, err := fmt.Fprintf(w, "%s: %s\n", command, counts(r))
 	for _, part := range r.Missing {
 		fmt.Fprintf(w, "not covered: %s\n", printable(part))
 	}
 	return err
 }
 
-// counts is the last line of a report.
+// counts is the last line of a report, without the name of the command.
 func counts(r *vaultsync.Report) string {
 	var parts []string
 	for _, v := range verbs {
@@ -72,11 +78,6 @@ func counts(r *vaultsync.Report) string {
 		parts = []string{"nothing selected"}
 	}
 	line := strings.Join(parts, ", ") + " in " + r.Took
-	if r.Planned {
-		line = "plan: " + line
-	} else {
-		line = "sync: " + line
-	}
 	if !r.Complete {
 		line += ", incomplete"
 	}
@@ -92,4 +93,11 @@ func printable(s string) string {
 		}
 	}
 	return s
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }

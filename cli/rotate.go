@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,16 +28,15 @@ its old credential back first.`,
   keyferry rotate webapp-prod-db-password --force
   keyferry rotate webapp-prod-db-password --resume
   keyferry rotate --help-type generated`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne,
 	}
 	flags := c.Flags()
 	flags.BoolVar(&q.Force, "force", false, "rotate even when not due or too young; skips no other check")
 	flags.BoolVar(&exits[0], "resume", false, "try again at once")
 	flags.BoolVar(&exits[1], "abandon", false, "forget the rotation that is under way")
 	flags.BoolVar(&exits[2], "rollback", false, "give the target its old credential back, then forget")
-	flags.StringVar(&q.Destination, "destination", "", "which Key Vault, by its name in the configuration")
+	flags.StringVar(&q.Destination, "destination", "", "which Key Vault, by its name in the configuration (default keyvault)")
 	flags.StringVar(&kind, "help-type", "", "explain this rotator and its parameters")
-	c.MarkFlagsMutuallyExclusive("force", "resume", "abandon", "rollback")
 	configuration, format := configFlag(c), output(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if kind != "" {
@@ -51,16 +46,22 @@ its old credential back first.`,
 			return fmt.Errorf("%w: name one secret", secret.ErrUsage)
 		}
 		for i, exit := range []rotation.Exit{rotation.Resume, rotation.Abandon, rotation.Rollback} {
-			if exits[i] {
+			switch {
+			case exits[i] && q.Exit != "":
+				return fmt.Errorf("%w: --%s and --%s exclude each other", secret.ErrUsage, q.Exit, exit)
+			case exits[i]:
 				q.Exit = exit
 			}
 		}
-		s, err := p.system(c, *configuration, *format)
+		s, err := p.system(c.Context(), *configuration, *format, nil)
 		if err != nil {
 			return err
 		}
 		done, err := s.rotate(c.Context(), args[0], q)
-		if err != nil {
+		switch {
+		case errors.Is(err, secret.ErrInvalid):
+			return fmt.Errorf("%w: %w", secret.ErrUsage, err)
+		case err != nil:
 			return err
 		}
 		if *format == "json" {
@@ -76,6 +77,14 @@ its old credential back first.`,
 	return c
 }
 
+// atMostOne refuses a second argument as a usage error.
+func atMostOne(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fmt.Errorf("%w: one secret at a time, not %d", secret.ErrUsage, len(args))
+	}
+	return nil
+}
+
 // explain prints the help of one rotator.
 func (p Process) explain(kind string) error {
 	for _, k := range p.Kinds {
@@ -85,83 +94,4 @@ func (p Process) explain(kind string) error {
 		}
 	}
 	return fmt.Errorf("%w: there is no rotator %q; keyferry rotators lists them", secret.ErrUsage, kind)
-}
-
-// system reads the configuration and builds the system of a command that prints a report.
-func (p Process) system(c *cobra.Command, configuration, format string) (*system, error) {
-	if err := checkOutput(format); err != nil {
-		return nil, err
-	}
-	conf, err := p.configure(c.Context(), configuration)
-	if err != nil {
-		return nil, err
-	}
-	return p.build(conf, slog.New(slog.NewTextHandler(p.Stderr, nil)), nil)
-}
-
-func (p Process) rotations() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "rotations",
-		Short: "List the rotations that are under way, in grace, parked, or waiting for a person",
-		Example: `  keyferry rotations
-  keyferry rotations --output json`,
-	}
-	configuration, format := configFlag(c), output(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := p.system(c, *configuration, *format)
-		if err != nil {
-			return err
-		}
-		var all []owed
-		for _, v := range s.vaults {
-			pending, err := v.rotation.Pending(c.Context())
-			if err != nil {
-				return err
-			}
-			for _, status := range pending {
-				all = append(all, owed{Vault: v.name, Status: status})
-			}
-		}
-		if *format == "json" {
-			return printJSON(p.Stdout, all)
-		}
-		return printOwed(p.Stdout, all)
-	}
-	return c
-}
-
-// owed is what is owed about one secret of a Key Vault.
-type owed struct {
-	Vault string
-	rotation.Status
-}
-
-func printOwed(w io.Writer, all []owed) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, o := range all {
-		what := o.Phase
-		switch {
-		case o.Broken:
-			what = "record unreadable"
-		case o.Parked:
-			what = "parked in " + o.Phase
-		case o.Needs != "":
-			what = "needs a person: " + string(o.Needs)
-		case !o.Retire.IsZero():
-			what = "grace until " + o.Retire.UTC().Format(time.RFC3339)
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", o.Name, o.Target, what, printable(o.Trouble))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "rotations: %d\n", len(all))
-	return err
-}
-
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }

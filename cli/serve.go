@@ -186,6 +186,9 @@ func (f *functions) forceSync(ctx context.Context, q forced) (handler.Answer, er
 	if err != nil {
 		return handler.Answer{}, err
 	}
+	if q.AllowRemovals < 0 {
+		return handler.Answer{}, fmt.Errorf("%w: allowRemovals is less than 0", secret.ErrInvalid)
+	}
 	vaults, err := s.choose(q.Destination)
 	if err != nil {
 		return handler.Answer{}, err
@@ -197,19 +200,39 @@ func (f *functions) forceSync(ctx context.Context, q forced) (handler.Answer, er
 	var held *state.HeldError
 	switch {
 	case errors.As(err, &held):
-		return handler.Answer{
-			Pending: true, Outcome: "lease-held", Detail: "another run is at work; this one is kept and run next",
-			Body: map[string]any{
-				"outcome": "lease-held", "holder": held.Holder, "since": held.Since.UTC().Format(time.RFC3339),
-				"progress": vaults[0].sync.Running(ctx), "report": report,
-			},
-		}, nil
+		later := unfinished{
+			Outcome: "lease-held", Detail: "another run is at work; this one is kept and run next",
+			Holder: held.Holder, Since: held.Since.UTC(),
+		}
+		for _, v := range vaults {
+			if later.Progress = v.sync.Running(ctx); later.Progress.Total > 0 {
+				break
+			}
+		}
+		return later.answer(report), nil
 	case report.Total() == 0 && err != nil && !errors.Is(err, secret.ErrPartial):
 		return handler.Answer{}, err
 	case err != nil && !errors.Is(err, secret.ErrPartial):
-		return handler.Answer{Pending: true, Outcome: "incomplete", Body: report}, nil
+		return unfinished{Outcome: "incomplete", Detail: err.Error()}.answer(report), nil
 	}
 	return handler.Answer{Outcome: outcome(report), Detail: counts(report), Body: report}, nil
+}
+
+// unfinished is the answer of ForceSync while there is more to do than was done.
+type unfinished struct {
+	Outcome  string             `json:"outcome"`
+	Detail   string             `json:"detail"`
+	Holder   string             `json:"holder,omitempty"` // of the lease
+	Since    time.Time          `json:"since,omitzero"`
+	Progress vaultsync.Progress `json:"progress,omitzero"` // of the run at work, once it says
+	Report   *vaultsync.Report  `json:"report,omitempty"`  // of what was done
+}
+
+func (u unfinished) answer(report *vaultsync.Report) handler.Answer {
+	if report.Total() > 0 {
+		u.Report = report
+	}
+	return handler.Answer{Pending: true, Outcome: u.Outcome, Detail: u.Detail, Body: u}
 }
 
 // malformed alerts about what came from Event Grid and could not be read.

@@ -50,6 +50,9 @@ func (f *functions) rotateSecret(ctx context.Context, name string, q asked) (han
 	if err != nil {
 		return handler.Answer{}, err
 	}
+	if done.Unannounced != nil {
+		f.log.WarnContext(ctx, "alert not delivered", "error", done.Unannounced.Error())
+	}
 	return handler.Answer{
 		Outcome: string(done.Verdict), Detail: string(done.Reason) + ": " + done.Text,
 		Pending: done.Verdict == rotation.Continuing, Body: outcomeBody(done),
@@ -65,6 +68,9 @@ func (s *system) rotate(ctx context.Context, name string, q asked) (rotation.Out
 	case "", rotation.Resume, rotation.Abandon, rotation.Rollback:
 	default:
 		return rotation.Outcome{}, fmt.Errorf("rotate %q: %w: exit is resume, abandon or rollback", name, secret.ErrInvalid)
+	}
+	if q.Force && q.Exit != "" {
+		return rotation.Outcome{}, fmt.Errorf("rotate %q: %w: force and %s exclude each other", name, secret.ErrInvalid, q.Exit)
 	}
 	v := s.vaults[0]
 	if q.Destination != "" {

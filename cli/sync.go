@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -32,57 +32,66 @@ left alone.`,
   keyferry sync --plan plan.json
   keyferry sync --allow-removals 40      # release the fuse for this run`,
 	}
-	p.copying(c, func(ctx context.Context, v *keyVault, s vaultsync.Scope) (*vaultsync.Report, error) {
+	scope := copying(c)
+	c.Flags().StringVar(&file, "plan", "", "do exactly what this plan says, made by plan --out")
+	var plan *vaultsync.PlanFile
+	p.reporting(c, func(s *system, destination string) ([]*keyVault, error) {
 		if file == "" {
-			return v.sync.Sync(ctx, s)
+			return s.scoped(*scope, destination)
 		}
-		plan, err := readPlan(file)
-		if err != nil {
+		for _, flag := range []string{"rule", "prefix", "full", "allow-removals"} {
+			if c.Flags().Changed(flag) {
+				return nil, fmt.Errorf("%w: --plan and --%s exclude each other: a plan has a scope of its own", secret.ErrUsage, flag)
+			}
+		}
+		var err error
+		if plan, err = readPlan(file); err != nil {
 			return nil, err
 		}
-		return v.sync.Apply(ctx, plan)
+		return s.choose(cmp.Or(destination, plan.Destination))
+	}, func(ctx context.Context, v *keyVault) (*vaultsync.Report, error) {
+		if plan != nil {
+			return v.sync.Apply(ctx, plan)
+		}
+		return v.sync.Sync(ctx, *scope)
 	})
-	c.Flags().StringVar(&file, "plan", "", "do exactly what this plan says, made by plan --out")
 	return c
 }
 
-// copying is what plan and sync share: the flags, the report, the exit code.
-func (p Process) copying(c *cobra.Command, run func(context.Context, *keyVault, vaultsync.Scope) (*vaultsync.Report, error)) {
+// copying adds the flags that plan and sync share, and returns the scope they say.
+func copying(c *cobra.Command) *vaultsync.Scope {
 	var scope vaultsync.Scope
 	flags := c.Flags()
 	flags.StringVar(&scope.Rule, "rule", "", "only secrets of this rule")
 	flags.StringVar(&scope.Prefix, "prefix", "", "only secrets whose mount and path begin so, as in secret/webapp/")
 	flags.BoolVar(&scope.Full, "full", false, "trust no fingerprint: compare every value on both sides")
 	flags.IntVar(&scope.AllowRemovals, "allow-removals", 0, "release the fuse for up to so many removals")
-	p.reporting(c, func(s *system) error { return checkRule(s.config.Sync.Rules, scope.Rule) },
-		func(ctx context.Context, v *keyVault) (*vaultsync.Report, error) { return run(ctx, v, scope) })
+	return &scope
 }
 
-// reporting is what commands share that work on every Key Vault and print a report.
-func (p Process) reporting(c *cobra.Command, check func(*system) error, run func(context.Context, *keyVault) (*vaultsync.Report, error)) {
-	configuration := configFlag(c)
-	format := output(c)
+// scoped is choose for a scope, which must be one that can select something.
+func (s *system) scoped(scope vaultsync.Scope, destination string) ([]*keyVault, error) {
+	if scope.AllowRemovals < 0 {
+		return nil, fmt.Errorf("%w: %d removals cannot be allowed", secret.ErrUsage, scope.AllowRemovals)
+	}
+	if err := checkRule(s.config.Sync.Rules, scope.Rule); err != nil {
+		return nil, err
+	}
+	return s.choose(destination)
+}
+
+// reporting is what commands share that work on Key Vaults and print a report: the flags, the report, the exit code.
+// pick chooses the Key Vaults, of those that --destination leaves.
+func (p Process) reporting(c *cobra.Command, pick func(*system, string) ([]*keyVault, error), run func(context.Context, *keyVault) (*vaultsync.Report, error)) {
+	configuration, format := configFlag(c), output(c)
 	destination := c.Flags().String("destination", "", "only this Key Vault, by its name in the configuration")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := checkOutput(*format); err != nil {
-			return err
-		}
-		conf, err := p.configure(c.Context(), *configuration)
+		bar := newBar(p.Stderr)
+		s, err := p.system(c.Context(), *configuration, *format, bar.show)
 		if err != nil {
 			return err
 		}
-		bar := newBar(p.Stderr)
-		s, err := p.build(conf, slog.New(slog.NewTextHandler(p.Stderr, nil)), bar.show)
-		switch {
-		case errors.Is(err, secret.ErrInvalid): // building makes no call, so it is a setting
-			return fmt.Errorf("%w: %w", secret.ErrUsage, err)
-		case err != nil:
-			return err
-		}
-		if err := check(s); err != nil {
-			return err
-		}
-		vaults, err := s.choose(*destination)
+		vaults, err := pick(s, *destination)
 		if err != nil {
 			return err
 		}
@@ -91,7 +100,7 @@ func (p Process) reporting(c *cobra.Command, check func(*system) error, run func
 		if err != nil && report.Total() == 0 && !errors.Is(err, secret.ErrPartial) {
 			return err
 		}
-		if printErr := printReport(p.Stdout, report, *format); printErr != nil {
+		if printErr := printReport(p.Stdout, c.Name(), report, *format); printErr != nil {
 			return printErr
 		}
 		if err == nil && report.Planned && report.Changes() > 0 {
@@ -99,6 +108,23 @@ func (p Process) reporting(c *cobra.Command, check func(*system) error, run func
 		}
 		return err
 	}
+}
+
+// system reads the configuration and builds the system of a command whose outcome people read. It logs no alerts: what
+// they would say stands in that outcome. The topic and the webhook get them.
+func (p Process) system(ctx context.Context, configuration, format string, progress func(done, total int)) (*system, error) {
+	if err := checkOutput(format); err != nil {
+		return nil, err
+	}
+	conf, err := p.configure(ctx, configuration)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.build(conf, slog.New(slog.DiscardHandler), progress)
+	if errors.Is(err, secret.ErrInvalid) { // building makes no call, so it is a setting
+		err = fmt.Errorf("%w: %w", secret.ErrUsage, err)
+	}
+	return s, err
 }
 
 // choose is the Key Vault of that name, or all that some rule writes.
@@ -111,10 +137,13 @@ func (s *system) choose(name string) ([]*keyVault, error) {
 		}
 		names = append(names, v.name)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("%w: --destination %q is not configured, the Key Vaults are %s", secret.ErrUsage, name, strings.Join(names, ", "))
+	switch {
+	case len(all) > 0:
+		return all, nil
+	case name == "":
+		return nil, errNoRules
 	}
-	return all, nil
+	return nil, fmt.Errorf("%w: destination %q is not configured, the Key Vaults are %s", secret.ErrUsage, name, strings.Join(names, ", "))
 }
 
 // onEach works on several Key Vaults at once, since each has its own budget, and joins their reports.
@@ -129,6 +158,8 @@ func onEach(ctx context.Context, vaults []*keyVault, run func(context.Context, *
 	return vaultsync.Join(reports...), errors.Join(errs...)
 }
 
+var errNoRules = fmt.Errorf("%w: the configuration has no sync.rules, so there is nothing to copy; see keyferry.example.yaml", secret.ErrUsage)
+
 // checkRule refuses a run that could select nothing.
 func checkRule(rules []vaultsync.Rule, name string) error {
 	var names []string
@@ -137,52 +168,9 @@ func checkRule(rules []vaultsync.Rule, name string) error {
 	}
 	switch {
 	case len(rules) == 0:
-		return fmt.Errorf("%w: the configuration has no sync.rules, so there is nothing to copy; see keyferry.example.yaml", secret.ErrUsage)
+		return errNoRules
 	case name != "" && !slices.Contains(names, name):
 		return fmt.Errorf("%w: --rule %q is not configured, the rules are %s", secret.ErrUsage, name, strings.Join(names, ", "))
 	}
 	return nil
-}
-
-// bar shows how far a run is, on a terminal only.
-type bar struct {
-	mu   sync.Mutex
-	w    io.Writer
-	last int
-}
-
-func newBar(w io.Writer) *bar {
-	if !terminal(w) {
-		w = nil
-	}
-	return &bar{w: w, last: -1}
-}
-
-// show draws the bar when a further hundredth is done.
-func (b *bar) show(done, total int) {
-	if b.w == nil || total == 0 {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	percent := done * 100 / total
-	if percent == b.last {
-		return
-	}
-	b.last = percent
-	const width = 30
-	fill := percent * width / 100
-	fmt.Fprintf(b.w, "\r[%s%s] %d/%d", hashes[:fill], dots[:width-fill], done, total)
-}
-
-const (
-	hashes = "##############################"
-	dots   = ".............................."
-)
-
-// clear takes the bar off the screen.
-func (b *bar) clear() {
-	if b.w != nil && b.last >= 0 {
-		fmt.Fprint(b.w, "\r\x1b[K")
-	}
 }

@@ -142,13 +142,13 @@ func (c Config) validateEnds(fault func(string, ...any)) {
 		}
 	}
 	if read[vaultsync.DefaultSource] {
-		c.Vault.validate("vault", fault)
+		c.Vault.validate("vault", " (VAULT_ADDR)", fault)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		if !endName.MatchString(name) || name == vaultsync.DefaultSource {
 			fault("sources: %q is not a name of lower-case letters, digits and hyphens, other than vault", name)
 		}
-		c.Sources[name].validate("sources."+name, fault)
+		c.Sources[name].validate("sources."+name, "", fault)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.KeyVaults)) {
 		if !endName.MatchString(name) || name == vaultsync.DefaultDestination {
@@ -162,16 +162,17 @@ func (c Config) validateEnds(fault func(string, ...any)) {
 
 var endName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
-func (v Vault) validate(at string, report func(string, ...any)) {
-	fault := func(format string, args ...any) { report(strings.Replace(format, "vault", at, 1), args...) }
+// validate checks what stands at the key; setting is the app setting that may say the address, if there is one.
+func (v Vault) validate(key, setting string, fault func(string, ...any)) {
+	address := key + ".address" + setting
 	u, err := url.Parse(v.Address)
 	switch {
 	case v.Address == "":
-		fault("vault.address (VAULT_ADDR) is missing, for example https://vault.example.com:8200")
+		fault("%s is missing, for example https://vault.example.com:8200", address)
 	case err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http"):
-		fault("vault.address (VAULT_ADDR) is not an address like https://vault.example.com:8200")
+		fault("%s is not an address like https://vault.example.com:8200", address)
 	case u.Scheme == "http" && !Loopback(v.Address):
-		fault("vault.address (VAULT_ADDR) is not https: values would cross the network in the clear (this machine is http://127.0.0.1)")
+		fault("%s is not https: values would cross the network in the clear (this machine is http://127.0.0.1)", address)
 	}
 	needs, ok := methods[v.Auth.Method]
 	has := map[string]bool{
@@ -179,19 +180,17 @@ func (v Vault) validate(at string, report func(string, ...any)) {
 		"role id and secret id": v.Auth.RoleID != "" && !v.Auth.SecretID.IsZero(),
 		"token":                 !v.Auth.Token.IsZero(),
 	}
+	where := map[string]string{
+		"role":                  key + ".auth.role",
+		"role id and secret id": "app settings VAULT_ROLE_ID and VAULT_SECRET_ID",
+		"token":                 "app setting VAULT_TOKEN",
+	}
 	switch {
 	case !ok:
-		fault("vault.auth.method is azure, jwt, approle, kubernetes or token, not %q", v.Auth.Method)
+		fault("%s.auth.method is azure, jwt, approle, kubernetes or token, not %q", key, v.Auth.Method)
 	case !has[needs]:
-		fault("vault.auth.method %s needs a %s (%s)", v.Auth.Method, needs, settingsOf[needs])
+		fault("%s.auth.method %s needs a %s (%s)", key, v.Auth.Method, needs, where[needs])
 	}
-}
-
-// settingsOf names where the parts of a log-in are set.
-var settingsOf = map[string]string{
-	"role":                  "vault.auth.role",
-	"role id and secret id": "app settings VAULT_ROLE_ID and VAULT_SECRET_ID",
-	"token":                 "app setting VAULT_TOKEN",
 }
 
 var (

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -112,26 +113,23 @@ type target struct {
 
 // domain is the target as rotation knows it. What gives up a protection is a word to be written out.
 func (t target) domain() (rotation.Target, error) {
+	var faults []error
 	if t.Outage != "" && t.Outage != "accepted" {
-		return rotation.Target{}, fmt.Errorf("%w: target %q: outage is accepted, or is not there", secret.ErrUsage, t.Name)
+		faults = append(faults, fmt.Errorf("%w: target %q: outage is accepted, or is not there", secret.ErrUsage, t.Name))
 	}
 	if t.RotateBeforeCutover != "" && t.RotateBeforeCutover != "accept" {
-		return rotation.Target{}, fmt.Errorf("%w: target %q: rotateBeforeCutover is accept, or is not there", secret.ErrUsage, t.Name)
+		faults = append(faults, fmt.Errorf("%w: target %q: rotateBeforeCutover is accept, or is not there", secret.ErrUsage, t.Name))
 	}
 	return rotation.Target{
 		Name: t.Name, Type: t.Type, Secrets: t.Secrets, Validity: time.Duration(t.Validity), Params: t.Params,
 		User: t.User, Format: t.Format, Resource: t.Resource, Window: t.Window, Grace: time.Duration(t.Grace),
 		Admin:  rotation.Admin{Secret: t.Admin.Secret, User: t.Admin.User, Format: t.Admin.Format},
 		Outage: t.Outage != "", WriteBack: t.WriteBack, BeforeCutover: t.RotateBeforeCutover != "",
-	}, nil
+	}, errors.Join(faults...)
 }
 
-// parse reads keyferry.yaml into the domains' own settings. See decode for its faults.
-func parse(b []byte) (Config, error) {
-	f, err := decode(b)
-	if err != nil {
-		return Config{}, err
-	}
+// domain is the file in the domains' own settings, also when the error says what of it does not fit them.
+func (f file) domain() (Config, error) {
 	c := Config{
 		Vault:     f.Vault.domain(),
 		KeyVaults: f.KeyVaults,
@@ -149,7 +147,6 @@ func parse(b []byte) (Config, error) {
 			MinAge:       time.Duration(f.Rotation.MinAge),
 			Grace:        time.Duration(f.Rotation.Grace),
 		},
-		Hash: hashOf(b),
 	}
 	for name, v := range f.Sources {
 		if c.Sources == nil {
@@ -157,20 +154,19 @@ func parse(b []byte) (Config, error) {
 		}
 		c.Sources[name] = v.domain()
 	}
+	var faults []error
 	for i, r := range f.Sync.Rules {
 		if r.Rotation.Validity%day != 0 {
-			return Config{}, fmt.Errorf("%w: sync.rules[%d].rotation.validity is whole days, as in 90d", secret.ErrUsage, i)
+			faults = append(faults, fmt.Errorf("%w: sync.rules[%d].rotation.validity is whole days, as in 90d", secret.ErrUsage, i))
 		}
 		c.Sync.Rules = append(c.Sync.Rules, r.domain())
 	}
 	for _, t := range f.Rotation.Targets {
 		one, err := t.domain()
-		if err != nil {
-			return Config{}, err
-		}
+		faults = append(faults, err)
 		c.Rotation.Targets = append(c.Rotation.Targets, one)
 	}
-	return c, nil
+	return c, errors.Join(faults...)
 }
 
 // domain is the rule as the sync knows it. The words that say what happens anyway are the empty ones there.

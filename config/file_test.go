@@ -19,6 +19,15 @@ import (
 // planted stands where somebody may paste a secret by mistake. No error repeats it.
 const planted = "obviously-fake-5up3r-S3cret"
 
+// parse is the file alone, without app settings.
+func parse(text []byte) (Config, error) {
+	f, err := decode(text)
+	if err != nil {
+		return Config{}, err
+	}
+	return f.domain()
+}
+
 func TestEveryKeyOfTheFileArrives(t *testing.T) {
 	got, err := parse([]byte(`
 vault:

@@ -11,14 +11,16 @@ import (
 const FileSetting = "KEYFERRY_CONFIG"
 
 // Load joins the file with the app settings, which lookup answers as os.LookupEnv does, and validates the whole. An
-// empty file is allowed: a few settings are enough to rotate. Every fault is reported at once and wraps
-// secret.ErrUsage; none repeats a value.
-func Load(file []byte, lookup func(string) (string, bool)) (Config, error) {
-	c, err := parse(file)
+// empty file is allowed: a few settings are enough to rotate. Every fault is reported at once, of a file that cannot be
+// decoded the first, and wraps secret.ErrUsage; none repeats a value.
+func Load(text []byte, lookup func(string) (string, bool)) (Config, error) {
+	f, err := decode(text)
 	if err != nil {
 		return Config{}, err
 	}
-	var faults []error
+	c, err := f.domain()
+	c.Hash = hashOf(text)
+	faults := []error{err}
 	for _, s := range Settings() {
 		v, ok := lookup(s.Name)
 		if !ok || v == "" {

@@ -56,21 +56,24 @@ func Run(ctx context.Context, o Options) error {
 // How often the stage does what Azure would do by itself.
 const (
 	syncEvery  = 30 * time.Second
+	sweepEvery = 2 * time.Minute // as SweepRotations/function.json says
 	eventEvery = 2 * time.Second
 )
 
-// live plays the clock of Azure: the sync's timer, and events for what comes near its expiry.
+// live plays the clock of Azure: the two timers, and events for what comes near its expiry.
 func (s *stage) live(ctx context.Context, out screen) {
-	timer, events := time.NewTicker(syncEvery), time.NewTicker(eventEvery)
-	defer timer.Stop()
+	syncs, sweeps, events := time.NewTicker(syncEvery), time.NewTicker(sweepEvery), time.NewTicker(eventEvery)
+	defer syncs.Stop()
+	defer sweeps.Stop()
 	defer events.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-timer.C:
-			done := s.host.Tick(ctx, "SyncFromVault")
-			out.happened("SyncFromVault", done.Logs, done.Err)
+		case <-syncs.C:
+			s.tick(ctx, out, "SyncFromVault")
+		case <-sweeps.C:
+			s.tick(ctx, out, "SweepRotations")
 		case <-events.C:
 			s.keyVault.Tick()
 			for _, e := range s.takeEvents() {
@@ -86,4 +89,10 @@ func (s *stage) live(ctx context.Context, out screen) {
 			return
 		}
 	}
+}
+
+// tick lets a timer's time come.
+func (s *stage) tick(ctx context.Context, out screen, function string) {
+	done := s.host.Tick(ctx, function)
+	out.happened(function, done.Logs, done.Err)
 }

@@ -75,8 +75,8 @@ func (s *stage) welcome(out screen) {
 
 func (s *stage) invite(out screen) {
 	fmt.Fprintf(out.w, `
-It stays up: the sync runs every %.0f s, events come as secrets near their expiry. Ctrl-C ends it.
-`, syncEvery.Seconds())
+It stays up: the sync runs every %.0f s, the sweep every %.0f s, events come as secrets near their expiry. Ctrl-C ends it.
+`, syncEvery.Seconds(), sweepEvery.Seconds())
 	if s.vault != nil {
 		fmt.Fprintf(out.w, `
    # change a secret in Vault, then sync at once
@@ -86,5 +86,9 @@ It stays up: the sync runs every %.0f s, events come as secrets near their expir
 	fmt.Fprintf(out.w, `
    curl -H 'x-functions-key: %s' -H 'Content-Type: application/json' -d '{"prefix":""}' \
      %s/api/ForceSync
-`, s.functionKey, s.hostURL)
+
+   # rotate a secret that is not due
+   curl -H 'x-functions-key: %s' -H 'Content-Type: application/json' -d '{"force":true}' \
+     %s/api/rotate/%s
+`, s.functionKey, s.hostURL, s.functionKey, s.hostURL, rotated)
 }

@@ -106,7 +106,9 @@ func decodeCall(body []byte, into any) error {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return fmt.Errorf("body: %q must be a %s: %w", wrong.Field, wrong.Type.Kind(), secret.ErrInvalid)
+		// Before the name stand those of Go's structs.
+		name := wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
+		return fmt.Errorf("body: %q must be a %s: %w", name, wrong.Type.Kind(), secret.ErrInvalid)
 	case errors.As(err, &wrong):
 		return fmt.Errorf("body: not a JSON object: %w", secret.ErrInvalid)
 	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF):

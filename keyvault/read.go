@@ -17,10 +17,10 @@ import (
 func (c *Client) List(ctx context.Context) iter.Seq2[secret.Meta, error] {
 	return func(yield func(secret.Meta, error) bool) {
 		pager := c.api.NewListSecretPropertiesPager(nil)
-		found := pages{pager.More, func() (azsecrets.SecretPropertiesListResult, error) {
+		found := pages[*azsecrets.SecretProperties]{pager.More, func() ([]*azsecrets.SecretProperties, *string, error) {
 			p, err := pager.NextPage(ctx)
-			return p.SecretPropertiesListResult, err
-		}}
+			return p.Value, p.NextLink, err
+		}, listed}
 		for m, err := range found.items {
 			if err != nil {
 				yield(secret.Meta{}, fmt.Errorf("list secrets: %w", err))
@@ -40,10 +40,10 @@ func (c *Client) Versions(ctx context.Context, name string) ([]secret.Meta, erro
 		return nil, fmt.Errorf("list versions of secret %q: %w", name, err)
 	}
 	pager := c.api.NewListSecretPropertiesVersionsPager(name, nil)
-	found := pages{pager.More, func() (azsecrets.SecretPropertiesListResult, error) {
+	found := pages[*azsecrets.SecretProperties]{pager.More, func() ([]*azsecrets.SecretProperties, *string, error) {
 		p, err := pager.NextPage(ctx)
-		return p.SecretPropertiesListResult, err
-	}}
+		return p.Value, p.NextLink, err
+	}, listed}
 	var all []secret.Meta
 	for m, err := range found.items {
 		if errors.Is(err, secret.ErrNotFound) {
@@ -61,27 +61,28 @@ func (c *Client) Versions(ctx context.Context, name string) ([]secret.Meta, erro
 }
 
 // pages is a pager of the SDK, whichever answers it gives.
-type pages struct {
+type pages[T any] struct {
 	more func() bool
-	next func() (azsecrets.SecretPropertiesListResult, error)
+	next func() (items []T, link *string, err error)
+	read func(T) (secret.Meta, bool)
 }
 
 // items yields what the pages hold until the first failure. A page that links to the page it was linked from would
 // never end, and is one.
-func (p pages) items(yield func(secret.Meta, error) bool) {
-	for link := ""; p.more(); {
-		page, err := p.next()
+func (p pages[T]) items(yield func(secret.Meta, error) bool) {
+	for last := ""; p.more(); {
+		items, link, err := p.next()
 		if err != nil {
 			yield(secret.Meta{}, explain(err))
 			return
 		}
-		if next := deref(page.NextLink); next != "" && next == link {
+		if next := deref(link); next != "" && next == last {
 			yield(secret.Meta{}, malformed())
 			return
 		}
-		link = deref(page.NextLink)
-		for _, item := range page.Value {
-			m, ok := listed(item)
+		last = deref(link)
+		for _, item := range items {
+			m, ok := p.read(item)
 			if !ok {
 				yield(secret.Meta{}, malformed())
 				return

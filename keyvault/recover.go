@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 	"github.com/sethvargo/go-retry"
 
 	"github.com/keyferry/keyferry/secret"
@@ -16,25 +17,23 @@ import (
 func (c *Client) ListDeleted(ctx context.Context) iter.Seq2[secret.Meta, error] {
 	return func(yield func(secret.Meta, error) bool) {
 		pager := c.api.NewListDeletedSecretPropertiesPager(nil)
-		for pager.More() {
-			page, err := pager.NextPage(ctx)
+		found := pages[*azsecrets.DeletedSecretProperties]{pager.More, func() ([]*azsecrets.DeletedSecretProperties, *string, error) {
+			p, err := pager.NextPage(ctx)
+			return p.Value, p.NextLink, err
+		}, func(p *azsecrets.DeletedSecretProperties) (secret.Meta, bool) {
+			if p == nil {
+				return secret.Meta{}, false
+			}
+			return metaOf(p.ID, p.Attributes, p.ContentType, p.Managed, p.Tags)
+		}}
+		for m, err := range found.items {
 			if err != nil {
-				yield(secret.Meta{}, fmt.Errorf("list deleted secrets: %w", explain(err)))
+				yield(secret.Meta{}, fmt.Errorf("list deleted secrets: %w", err))
 				return
 			}
-			for _, item := range page.Value {
-				if item == nil {
-					continue
-				}
-				m, ok := metaOf(item.ID, item.Attributes, item.ContentType, item.Managed, item.Tags)
-				if !ok {
-					yield(secret.Meta{}, fmt.Errorf("list deleted secrets: %w", malformed()))
-					return
-				}
-				m.Version = ""
-				if !yield(m, nil) {
-					return
-				}
+			m.Version = ""
+			if !yield(m, nil) {
+				return
 			}
 		}
 	}

@@ -3,16 +3,12 @@ package keyvault
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"regexp"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
@@ -94,22 +90,11 @@ func dropBadChallenge(resp *http.Response) {
 	}
 }
 
-// networkReason says in our words what happened: the error's own text holds addresses.
+// networkReason says in our words what happened.
 func networkReason(ctx context.Context, err error) string {
-	var dns *net.DNSError
-	var cert *tls.CertificateVerificationError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns):
-		return "the host name cannot be resolved"
-	case errors.As(err, &cert):
-		return "the server's certificate is not trusted"
-	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
+	if ctx.Err() != nil {
 		return "no answer in time"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "connection lost"
 	}
-	return "network error"
+	why, _ := secret.NoAnswer(err)
+	return why
 }

@@ -161,8 +161,8 @@ func TestAnUnreachableVaultIsNotAmbiguous(t *testing.T) {
 		err  error
 		text string
 	}{
-		"refused":  {&net.OpError{Op: "dial", Err: errors.New("10.0.0.1:443")}, "network error"},
-		"no name":  {&net.DNSError{Err: "no such host", Name: "kv1.vault.azure.net"}, "cannot be resolved"},
+		"refused":  {&net.OpError{Op: "dial", Err: errors.New("10.0.0.1:443")}, "the connection failed"},
+		"no name":  {&net.DNSError{Err: "no such host", Name: "kv1.vault.azure.net"}, "the host name is not known"},
 		"no route": {context.DeadlineExceeded, "no answer in time"},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -3,13 +3,10 @@ package vault
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
@@ -80,38 +77,15 @@ func broken(ctx, attempt context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var (
-		tooLarge *http.MaxBytesError
-		dns      *net.DNSError
-		unknown  x509.UnknownAuthorityError
-		host     x509.HostnameError
-		invalid  x509.CertificateInvalidError
-		record   tls.RecordHeaderError
-		timeout  net.Error
-	)
-	switch {
-	case errors.As(err, &tooLarge):
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
 		return &fault{kind: secret.ErrTooLarge, text: fmt.Sprintf("the answer has more than %d bytes", tooLarge.Limit), lost: true}
-	case errors.As(err, &unknown):
-		return &fault{kind: secret.ErrUnavailable, text: "no trusted authority signed vault's certificate: set its CA certificate"}
-	case errors.As(err, &host):
-		return &fault{kind: secret.ErrUnavailable, text: "vault's certificate is for another host"}
-	case errors.As(err, &invalid):
-		return &fault{kind: secret.ErrUnavailable, text: "vault's certificate is not valid now or not for a server"}
-	case errors.As(err, &record):
-		return &fault{kind: secret.ErrUnavailable, text: "the address does not speak TLS"}
+	}
+	text, passing := secret.NoAnswer(err)
+	if attempt.Err() != nil {
+		text, passing = "no answer in time", true
 	}
 	var op *net.OpError
-	text, lost := "the connection failed", !errors.As(err, &op) || op.Op != "dial"
-	switch {
-	case attempt.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
-		text = "no answer in time"
-	case errors.As(err, &dns) && dns.IsNotFound:
-		text, lost = "the host name is not known", false
-	case errors.Is(err, syscall.ECONNREFUSED):
-		text, lost = "the connection was refused", false
-	case errors.Is(err, syscall.ECONNRESET):
-		text = "the connection was reset"
-	}
-	return &fault{kind: secret.ErrUnavailable, text: text, passing: true, lost: lost}
+	lost := passing && !(errors.As(err, &op) && op.Op == "dial") // what was never sent was never done
+	return &fault{kind: secret.ErrUnavailable, text: text, passing: passing, lost: lost}
 }

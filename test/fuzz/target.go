@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,9 +37,24 @@ func (p fuzzed) build(ctx context.Context) (binary string, err error) {
 // input: some targets then try ten inputs instead of ten thousand.
 const minimizing = 100 * time.Millisecond
 
+// errNothing is when the time was up before the seeds and what earlier runs
+// found had been tried, as on a busy machine.
+var errNothing = errors.New("nothing was fuzzed")
+
+// longer is how much more time a target gets that fuzzed nothing.
+const longer = 8
+
 // run fuzzes one target and returns how many inputs it tried. An error holds
 // what the target printed, and where the failing input is.
 func (p fuzzed) run(ctx context.Context, binary, target string, fuzzTime time.Duration) (execs string, err error) {
+	execs, err = p.try(ctx, binary, target, fuzzTime)
+	if errors.Is(err, errNothing) {
+		execs, err = p.try(ctx, binary, target, longer*fuzzTime)
+	}
+	return execs, err
+}
+
+func (p fuzzed) try(ctx context.Context, binary, target string, fuzzTime time.Duration) (execs string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fuzzTime+patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "-test.paniconexit0", "-test.run=^$", "-test.fuzz=^"+target+"$",
@@ -59,7 +75,7 @@ func verdict(out string, exit, late error) (execs string, err error) {
 	}
 	switch {
 	case exit == nil && execs == "":
-		return "", fmt.Errorf("nothing was fuzzed:\n%s", out)
+		return "", fmt.Errorf("%w:\n%s", errNothing, out)
 	case exit == nil, outOfTime(out):
 		return execs, nil
 	case late != nil:
