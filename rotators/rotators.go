@@ -2,11 +2,18 @@
 // package rotation and is declared with rotation.Define; a new one is a file here and a line in All.
 package rotators
 
-import "github.com/keyferry/keyferry/rotation"
+import (
+	"crypto/rand"
+
+	"github.com/keyferry/keyferry/rotation"
+)
 
 // All lists every rotator.
 func All() []rotation.Kind {
 	return []rotation.Kind{
+		databasePasswordKind(rand.Reader),
 		generatedKind(),
+		rabbitmqUserKind(rand.Reader),
+		redisACLKind(),
 	}
 }

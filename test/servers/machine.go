@@ -21,6 +21,7 @@ type machine struct {
 	install sync.Mutex // apt-get suffers one caller at a time
 	mu      sync.Mutex
 	running []*process
+	folders []string // that go with the run
 }
 
 // newMachine finds the repository above the working directory.

@@ -49,6 +49,12 @@ func main() {
 		compiler(),
 		vault(),
 		azurite(),
+		postgres(),
+		mariadb(),
+		mariadbStrict(),
+		redis(),
+		redisPlain(),
+		rabbitmq(),
 	}, flag.Args()))
 }
 
@@ -108,10 +114,10 @@ func startAll(ctx context.Context, m *machine, servers []server) (env, missing [
 			begin := time.Now()
 			answers[i], errs[i] = s.start(ctx, m)
 			if errs[i] != nil {
-				fmt.Fprintf(os.Stderr, "servers: %-8s not started: %v\n", s.name, errs[i])
+				fmt.Fprintf(os.Stderr, "servers: %-14s not started: %v\n", s.name, errs[i])
 				return
 			}
-			fmt.Fprintf(os.Stderr, "servers: %-8s %s, ready in %d ms\n", s.name, answers[i].detail, time.Since(begin).Milliseconds())
+			fmt.Fprintf(os.Stderr, "servers: %-14s %s, ready in %d ms\n", s.name, answers[i].detail, time.Since(begin).Milliseconds())
 		})
 	}
 	wg.Wait()

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,7 +42,7 @@ func (m *machine) launch(name string, cmd *exec.Cmd) (*process, error) {
 }
 
 // stop kills the process groups launch started, the newest first, and waits
-// until their leaders are gone.
+// until their leaders are gone. Then it removes the folders.
 func (m *machine) stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -49,6 +51,10 @@ func (m *machine) stop() {
 		<-p.exited
 	}
 	m.running = nil
+	for _, dir := range m.folders {
+		_ = os.RemoveAll(dir)
+	}
+	m.folders = nil
 }
 
 // await polls until probe succeeds. It gives up when the process has ended,
@@ -90,6 +96,29 @@ func answers(url string, statuses ...int) func(context.Context) error {
 		}
 		return nil
 	}
+}
+
+// listens is a probe: something accepts connections at the address.
+func listens(address string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+}
+
+// feed runs a program as quietly does, with a script on its standard input.
+func (m *machine) feed(cmd *exec.Cmd, name, script string) error {
+	cmd.Stdin = strings.NewReader(script)
+	return m.quietly(cmd, name)
+}
+
+// firstLine is what a program says of its version.
+func firstLine(output []byte) string {
+	line, _, _ := strings.Cut(string(output), "\n")
+	return strings.TrimSpace(line)
 }
 
 // quietly runs a build or an install with its output in a log; a failure shows

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+)
+
+// folder makes an empty folder that goes with the run. It lies outside the repository, where an account without rights
+// on that can reach it, and belongs to owner if one is given.
+func (m *machine) folder(name, owner string) (string, error) {
+	dir, err := os.MkdirTemp("", "keyferry-"+name+"-")
+	if err != nil {
+		return "", fmt.Errorf("make a folder for %s: %w", name, err)
+	}
+	m.mu.Lock()
+	m.folders = append(m.folders, dir)
+	m.mu.Unlock()
+	if owner == "" {
+		return dir, nil
+	}
+	account, err := user.Lookup(owner)
+	if err != nil {
+		return "", fmt.Errorf("give the folder of %s away: %w", name, err)
+	}
+	uid, _ := strconv.Atoi(account.Uid)
+	gid, _ := strconv.Atoi(account.Gid)
+	if err := os.Chown(dir, uid, gid); err != nil {
+		return "", fmt.Errorf("give the folder of %s away: %w", name, err)
+	}
+	return dir, nil
+}
