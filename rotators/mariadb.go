@@ -32,14 +32,19 @@ func (m mariadb) set(ctx context.Context, login, next rotation.Credential) error
 	})
 }
 
-// add leaves every way in which the account can log in as it is. Passwords by ed25519 do not overlap: a client is asked
-// for each of them in turn, and many, that of this program too, answer the first question only.
+// add leaves every way in which the account can log in as it is. A client is asked again for the second way, and many
+// clients, that of this program too, answer once: so there may be two passwords of the kind that a client begins with, and
+// nothing else.
 func (m mariadb) add(ctx context.Context, login, now, next rotation.Credential) error {
 	return m.change(ctx, login, next.User, func(conn *sql.Conn, had mariadbAccount) error {
 		if had.plugin() != nativePassword {
 			return fmt.Errorf("%w: passwords by %s cannot overlap for every client; alternate between two users", secret.ErrPermanent, had.plugin())
 		}
-		return m.alter(ctx, conn, had.added(next.Secret), now.Secret, next.Secret)
+		want := had.added(next.Secret)
+		if len(want.ways) > 2 {
+			return fmt.Errorf("%w: the account has %d ways to log in already, and clients try two", secret.ErrPermanent, len(had.ways))
+		}
+		return m.alter(ctx, conn, want, now.Secret, next.Secret)
 	})
 }
 
@@ -76,6 +81,9 @@ func (m mariadb) change(ctx context.Context, login rotation.Credential, user str
 		had, err := parseAccount(text)
 		if err != nil {
 			return fmt.Errorf("%w: %w", secret.ErrPermanent, err)
+		}
+		if had.user != user { // logged in as the anonymous account
+			return fmt.Errorf("%w: the server takes %q for the account %q", secret.ErrPermanent, user, had.user)
 		}
 		return do(conn, had)
 	})

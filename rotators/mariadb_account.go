@@ -75,7 +75,8 @@ func parseAccount(text string) (mariadbAccount, error) {
 		p.expect("VIA ")
 		for first := true; first || p.skip(" OR "); first = false {
 			way := alternative{plugin: p.word()}
-			if p.skip(" USING ") {
+			if p.skip(" USING") {
+				p.expect(" ")
 				way.hash = p.between('\'')
 			}
 			a.ways = append(a.ways, way)

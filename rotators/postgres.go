@@ -79,22 +79,21 @@ func (p postgres) set(ctx context.Context, login, next rotation.Credential) erro
 	return p.fault(err)
 }
 
-// open logs in. The driver would read settings, passwords and certificates from environment and home directory, resolve
-// names by itself, and try again without TLS: all of that is overruled.
+// postgresDefaults names every setting that the driver would else read from the environment or the home directory.
+const postgresDefaults = "host=unused port=1 dbname=unused user=unused password=unused sslmode=disable sslrootcert='' sslcert='' sslkey='' " +
+	"sslcertmode=disable sslnegotiation=postgres channel_binding=prefer require_auth='' target_session_attrs=any connect_timeout=0 " +
+	"min_protocol_version=3.0 max_protocol_version=3.0"
+
+// open logs in. The driver resolves no names and never tries again without TLS.
 func (p postgres) open(ctx context.Context, c rotation.Credential) (*pgconn.PgConn, error) {
-	config, err := pgconn.ParseConfig("host=unused port=1 user=unused password=unused dbname=unused sslmode=disable")
+	config, err := pgconn.ParseConfig(postgresDefaults)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the environment holds a PG variable that the driver does not take", secret.ErrPermanent)
+		return nil, fmt.Errorf("%w: the driver does not take its settings, perhaps for the variable PGSERVICE", secret.ErrPermanent)
 	}
 	config.Host, config.Port, config.Database = p.host, uint16(p.port), p.database
 	config.User, config.Password = c.User, c.Secret.Reveal()
-	config.TLSConfig, config.Fallbacks, config.SSLNegotiation = p.tls, nil, ""
+	config.TLSConfig, config.Fallbacks = p.tls, nil
 	config.RuntimeParams = map[string]string{"application_name": "keyferry"}
-	config.KerberosSrvName, config.KerberosSpn = "", ""
-	config.MinProtocolVersion, config.MaxProtocolVersion = "3.0", "3.0"
-	config.ChannelBinding = "prefer"
-	config.ValidateConnect, config.AfterConnect = nil, nil
-	config.ConnectTimeout = 0 // ctx bounds it
 	config.DialFunc = pgconn.DialFunc(p.dial)
 	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	// A server that trusts everybody proves nothing, and without TLS nobody may ask for the password itself.

@@ -256,3 +256,8 @@ func answering(do func(net.Conn)) rotation.DialFunc {
 		return here, nil
 	}
 }
+
+// isClear reports whether an error is an answer that the engine acts on.
+func isClear(err error) bool {
+	return errors.Is(err, rotation.ErrDenied) || errors.Is(err, rotation.ErrRefused)
+}

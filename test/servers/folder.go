@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/user"
-	"strconv"
 )
 
 // folder makes an empty folder that goes with the run. It lies outside the repository, where an account without rights
@@ -17,17 +15,5 @@ func (m *machine) folder(name, owner string) (string, error) {
 	m.mu.Lock()
 	m.folders = append(m.folders, dir)
 	m.mu.Unlock()
-	if owner == "" {
-		return dir, nil
-	}
-	account, err := user.Lookup(owner)
-	if err != nil {
-		return "", fmt.Errorf("give the folder of %s away: %w", name, err)
-	}
-	uid, _ := strconv.Atoi(account.Uid)
-	gid, _ := strconv.Atoi(account.Gid)
-	if err := os.Chown(dir, uid, gid); err != nil {
-		return "", fmt.Errorf("give the folder of %s away: %w", name, err)
-	}
-	return dir, nil
+	return dir, give(dir, owner)
 }

@@ -30,6 +30,10 @@ func mariadbWith(name, variable string, args ...string) server {
 		if err != nil {
 			return ready{}, err
 		}
+		certificate, key, err := certify(dir, "")
+		if err != nil {
+			return ready{}, err
+		}
 		port, err := freePort()
 		if err != nil {
 			return ready{}, err
@@ -48,7 +52,7 @@ func mariadbWith(name, variable string, args ...string) server {
 		}
 		args := append([]string{"--no-defaults", "--datadir=" + data, "--port=" + port, "--bind-address=127.0.0.1", "--skip-name-resolve",
 			"--socket=" + filepath.Join(dir, "socket"), "--pid-file=" + filepath.Join(dir, "pid"), "--init-file=" + setup,
-			"--plugin-load-add=auth_ed25519", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
+			"--plugin-load-add=auth_ed25519", "--ssl-cert=" + certificate, "--ssl-key=" + key, "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
 			"--general-log=ON", "--general-log-file=" + filepath.Join(dir, "statements.log"), "--log-bin=" + filepath.Join(dir, "binlog")}, args...)
 		if os.Geteuid() == 0 {
 			args = append(args, "--user=root")
@@ -68,6 +72,7 @@ func mariadbWith(name, variable string, args ...string) server {
 		return ready{detail: strings.TrimPrefix(firstLine(version), bin) + " at " + address, env: []string{
 			variable + "=" + (&url.URL{Scheme: "mysql", User: url.UserPassword("admin", password+"Aa1-"), Host: address, Path: "/"}).String(),
 			variable + "_LOGS=" + dir,
+			variable + "_CA=" + certificate,
 		}}, nil
 	}}
 }

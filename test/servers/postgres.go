@@ -35,6 +35,10 @@ func postgres() server {
 		if err != nil {
 			return ready{}, err
 		}
+		certificate, key, err := certify(dir, owner)
+		if err != nil {
+			return ready{}, err
+		}
 		port, err := freePort()
 		if err != nil {
 			return ready{}, err
@@ -60,10 +64,11 @@ func postgres() server {
 		}
 		p, err := m.launch("postgres", command("postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
 			"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "log_statement=ddl", "-c", "max_connections=200",
-			"-c", "shared_preload_libraries=passwordcheck"))
+			"-c", "shared_preload_libraries=passwordcheck", "-c", "ssl=on", "-c", "ssl_cert_file="+certificate, "-c", "ssl_key_file="+key))
 		if err != nil {
 			return ready{}, err
 		}
+		p.bye = os.Interrupt // killed, it would leave shared memory behind
 		address := net.JoinHostPort("127.0.0.1", port)
 		if err := p.await(ctx, time.Minute, listens(address)); err != nil {
 			return ready{}, err
@@ -75,6 +80,7 @@ func postgres() server {
 		return ready{detail: firstLine(version) + " at " + address, env: []string{
 			"KEYFERRY_TEST_POSTGRES=" + (&url.URL{Scheme: "postgres", User: url.UserPassword("postgres", password), Host: address, Path: "/postgres"}).String(),
 			"KEYFERRY_TEST_POSTGRES_LOG=" + p.log,
+			"KEYFERRY_TEST_POSTGRES_CA=" + certificate,
 		}}, nil
 	}}
 }

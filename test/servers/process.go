@@ -19,6 +19,7 @@ type process struct {
 	cmd    *exec.Cmd
 	log    string
 	exited chan struct{} // closed when the process itself has ended
+	bye    os.Signal     // what asks it to end; nil: it is killed
 }
 
 // launch starts cmd as a server with its output in .cache/logs/<name>.log.
@@ -41,12 +42,19 @@ func (m *machine) launch(name string, cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// stop kills the process groups launch started, the newest first, and waits
+// stop ends the process groups launch started, the newest first, and waits
 // until their leaders are gone. Then it removes the folders.
 func (m *machine) stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range slices.Backward(m.running) {
+		if p.bye != nil {
+			signalGroup(p.cmd, p.bye)
+			select {
+			case <-p.exited:
+			case <-time.After(3 * time.Second):
+			}
+		}
 		killGroup(p.cmd)
 		<-p.exited
 	}

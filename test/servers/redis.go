@@ -36,16 +36,23 @@ func redisWith(name, variable string, accounts func(dir, users string) (config s
 		if err != nil {
 			return ready{}, err
 		}
-		port, err := freePort()
+		certificate, key, err := certify(dir, "")
 		if err != nil {
 			return ready{}, err
+		}
+		var ports [2]string // plain, TLS
+		for i := range ports {
+			if ports[i], err = freePort(); err != nil {
+				return ready{}, err
+			}
 		}
 		password := randomSecret()
 		config, err := accounts(dir, "user default off\nuser admin on >"+password+" ~* &* +@all\n")
 		if err != nil {
 			return ready{}, fmt.Errorf("write the first accounts: %w", err)
 		}
-		config += "bind 127.0.0.1\nport " + port + "\ndir " + dir + "\nsave \"\"\nappendonly no\n"
+		config += "bind 127.0.0.1\nport " + ports[0] + "\ndir " + dir + "\nsave \"\"\nappendonly no\n" +
+			"tls-port " + ports[1] + "\ntls-cert-file " + certificate + "\ntls-key-file " + key + "\ntls-auth-clients no\n"
 		file := filepath.Join(dir, "redis.conf")
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return ready{}, fmt.Errorf("write redis.conf: %w", err)
@@ -54,7 +61,7 @@ func redisWith(name, variable string, accounts func(dir, users string) (config s
 		if err != nil {
 			return ready{}, err
 		}
-		address := net.JoinHostPort("127.0.0.1", port)
+		address := net.JoinHostPort("127.0.0.1", ports[0])
 		if err := p.await(ctx, time.Minute, listens(address)); err != nil {
 			return ready{}, err
 		}
@@ -65,6 +72,8 @@ func redisWith(name, variable string, accounts func(dir, users string) (config s
 		short, _, _ := strings.Cut(firstLine(version), " sha=")
 		return ready{detail: short + " at " + address, env: []string{
 			variable + "=" + (&url.URL{Scheme: "redis", User: url.UserPassword("admin", password), Host: address}).String(),
+			variable + "_TLS_PORT=" + ports[1],
+			variable + "_CA=" + certificate,
 		}}, nil
 	}}
 }
