@@ -226,7 +226,7 @@ func TestUnclearAnswers(t *testing.T) {
 					calls["retire"] = func(ctx context.Context) error { return retirer.Retire(ctx, now, next) }
 				}
 				for what, call := range calls {
-					ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 					err := call(ctx)
 					cancel()
 					if err == nil || errors.Is(err, rotation.ErrDenied) || errors.Is(err, rotation.ErrRefused) || !secret.IsTransient(err) {

@@ -126,7 +126,10 @@ func (s stage) open(t *testing.T, change ...func(*rotation.Deps)) rotation.Sette
 		params["url"] = "http://" + u.Host
 	} else {
 		port, _ := strconv.Atoi(u.Port())
-		params["host"], params["port"] = u.Hostname(), port
+		params["host"] = u.Hostname()
+		if params["port"] == nil {
+			params["port"] = port
+		}
 		if params["tls"] == nil {
 			params["tls"] = "off"
 		}
