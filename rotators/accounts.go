@@ -17,58 +17,72 @@ import (
 // callTime bounds every call of a rotator, as its contract says.
 const callTime = 10 * time.Second
 
-// accounts is a server that knows accounts by a name and a password. Its errors are those of rotation.Rotator and
-// rotation.Setter, and hold codes and names but no text of the server's, which may repeat what was sent.
-type accounts interface {
+// verifier is a server that knows accounts by a name and a password. Its errors, and those of what else it can do, are
+// those of rotation.Rotator and rotation.Setter. They hold codes and names but no text of the server's, which may repeat
+// what was sent.
+type verifier interface {
 	// verify logs in over a new connection.
 	verify(ctx context.Context, c rotation.Credential) error
+}
+
+// accounts is a server whose accounts have one password each.
+type accounts interface {
+	verifier
 	// set logs in by login and gives the account next.User the password of next, in place of every other.
 	set(ctx context.Context, login, next rotation.Credential) error
 }
 
 // pairs is a server whose accounts may have a second password.
 type pairs interface {
-	accounts
+	verifier
 	// add logs in by login and gives the account a password beside that of now.
 	add(ctx context.Context, login, now, next rotation.Credential) error
 	// drop logs in by login and takes the password of old away. It is idempotent and never takes that of now.
 	drop(ctx context.Context, login, old, now rotation.Credential) error
 }
 
-// single rotates the one password of an account, which readers lose until they read the new one.
-type single struct {
-	server accounts
+// account is what the rotators of passwords have in common.
+type account struct {
+	server verifier
 	admin  *rotation.Credential
 	policy rotation.Policy
 }
 
+// single rotates the one password of an account, which readers lose until they read the new one.
+type single struct {
+	account
+	accounts accounts
+}
+
 // paired rotates a password of an account that has two meanwhile.
 type paired struct {
-	single
+	account
 	pairs pairs
 }
 
 var (
 	_ rotation.Setter  = single{}
 	_ rotation.Chooser = single{}
+	_ rotation.Setter  = paired{}
+	_ rotation.Chooser = paired{}
 	_ rotation.Retirer = paired{}
 )
 
 // Choose draws a password by the policy, for the same account.
-func (s single) Choose(now rotation.Credential, random io.Reader) (rotation.Credential, error) {
-	value, err := s.policy.Choose(random)
+func (a account) Choose(now rotation.Credential, random io.Reader) (rotation.Credential, error) {
+	value, err := a.policy.Choose(random)
 	now.Secret = value
 	return now, err
 }
 
 // Verify logs in over a new connection.
-func (s single) Verify(ctx context.Context, c rotation.Credential) error {
+func (a account) Verify(ctx context.Context, c rotation.Credential) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	if err := loginFault(c); err != nil {
 		return fmt.Errorf("log in: %w", err)
 	}
-	if err := s.server.verify(ctx, c); err != nil {
+	if err := a.server.verify(ctx, c); err != nil {
 		return fmt.Errorf("log in as %q: %w", c.User, err)
 	}
 	return nil
@@ -77,7 +91,7 @@ func (s single) Verify(ctx context.Context, c rotation.Credential) error {
 // Set replaces the password.
 func (s single) Set(ctx context.Context, now, next rotation.Credential) error {
 	return s.change(ctx, now, next, func(ctx context.Context, login rotation.Credential) error {
-		return s.server.set(ctx, login, next)
+		return s.accounts.set(ctx, login, next)
 	})
 }
 
@@ -109,18 +123,18 @@ func (p paired) Retire(ctx context.Context, old, now rotation.Credential) error 
 }
 
 // login is who makes changes.
-func (s single) login(now rotation.Credential) rotation.Credential {
-	if s.admin != nil {
-		return *s.admin
+func (a account) login(now rotation.Credential) rotation.Credential {
+	if a.admin != nil {
+		return *a.admin
 	}
 	return now
 }
 
 // change is what every Set does around its call.
-func (s single) change(ctx context.Context, now, next rotation.Credential, call func(context.Context, rotation.Credential) error) error {
+func (a account) change(ctx context.Context, now, next rotation.Credential, call func(context.Context, rotation.Credential) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	login := s.login(now)
+	login := a.login(now)
 	if err := errors.Join(loginFault(login), candidateFault(next)); err != nil {
 		return fmt.Errorf("set the password of %q: %w", next.User, err)
 	}

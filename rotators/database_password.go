@@ -89,13 +89,13 @@ func databasePasswordKind(random io.Reader) rotation.Kind {
 			if err != nil {
 				return nil, err
 			}
-			one := single{server, deps.Admin, generatedParams{p.Length, p.Classes, p.Characters}.policy()}
+			a := account{server, deps.Admin, generatedParams{p.Length, p.Classes, p.Characters}.policy()}
 			switch {
 			case len(p.Users) > 0:
-				return alternatingBetween(one, p.Users, random)
+				return alternatingBetween(single{a, server}, p.Users, random)
 			case p.Overlap:
-				return paired{one, server.(pairs)}, nil
+				return paired{a, server.(pairs)}, nil
 			}
-			return one, nil
+			return single{a, server}, nil
 		})
 }

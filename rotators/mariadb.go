@@ -32,17 +32,16 @@ func (m mariadb) set(ctx context.Context, login, next rotation.Credential) error
 	})
 }
 
-// add leaves every way in which the account can log in as it is. A client is asked again for the second way, and many
-// clients, that of this program too, answer once: so there may be two passwords of the kind that a client begins with, and
-// nothing else.
+// add leaves the account two passwords. A client is asked again for the second way to log in, and many clients, that of
+// this program too, answer that once: so the passwords are of the kind that a client begins with, and nothing else is.
 func (m mariadb) add(ctx context.Context, login, now, next rotation.Credential) error {
 	return m.change(ctx, login, next.User, func(conn *sql.Conn, had mariadbAccount) error {
 		if had.plugin() != nativePassword {
 			return fmt.Errorf("%w: passwords by %s cannot overlap for every client; alternate between two users", secret.ErrPermanent, had.plugin())
 		}
-		want := had.added(next.Secret)
+		want := had.paired(now.Secret, next.Secret)
 		if len(want.ways) > 2 {
-			return fmt.Errorf("%w: the account has %d ways to log in already, and clients try two", secret.ErrPermanent, len(had.ways))
+			return fmt.Errorf("%w: the account has other ways to log in than passwords, and clients try two ways", secret.ErrPermanent)
 		}
 		return m.alter(ctx, conn, want, now.Secret, next.Secret)
 	})
@@ -72,10 +71,13 @@ func (m mariadb) drop(ctx context.Context, login, old, now rotation.Credential) 
 // change logs in and reads the account before it is changed. For another one than its own, that takes the privilege
 // SELECT on the database mysql.
 func (m mariadb) change(ctx context.Context, login rotation.Credential, user string, do func(*sql.Conn, mariadbAccount) error) error {
+	who, err := m.account(login, user, "CURRENT_USER()")
+	if err != nil {
+		return err
+	}
 	return m.session(ctx, login, "", func(conn *sql.Conn) error {
 		var text string
-		err := conn.QueryRowContext(ctx, "SHOW CREATE USER "+m.account(login, user, "CURRENT_USER()")).Scan(&text)
-		if err != nil {
+		if err := conn.QueryRowContext(ctx, "SHOW CREATE USER "+who).Scan(&text); err != nil {
 			return m.fault(err)
 		}
 		had, err := parseAccount(text)

@@ -161,10 +161,17 @@ func (a mariadbAccount) replaced(password secret.Value) mariadbAccount {
 	return a
 }
 
-// added is the account with a password beside those it had. An empty one is not worth keeping.
-func (a mariadbAccount) added(password secret.Value) mariadbAccount {
-	one := alternative{nativePassword, hashed(nativePassword, password)}
-	a.ways = slices.DeleteFunc(slices.Clone(a.ways), func(w alternative) bool { return w.isPassword() && w.hash == "" || w == one })
+// paired is the account with the new password beside the current one, and other passwords gone, as MySQL has it: a
+// rotation that was given up leaves one behind. Where nobody knows the current one, the first is.
+func (a mariadbAccount) paired(now, next secret.Value) mariadbAccount {
+	one, passwords := alternative{nativePassword, hashed(nativePassword, next)}, a.passwords()
+	kept := slices.IndexFunc(passwords, func(w alternative) bool { return w.knows(now) })
+	if kept < 0 {
+		kept = slices.IndexFunc(passwords, func(w alternative) bool { return w.hash != "" && w != one })
+	}
+	a.ways = slices.DeleteFunc(slices.Clone(a.ways), func(w alternative) bool {
+		return w.isPassword() && (kept < 0 || w != passwords[kept] || w == one)
+	})
 	a.ways = append(a.ways, one)
 	return a
 }

@@ -106,8 +106,8 @@ func TestMariaDBChangesNothingElse(t *testing.T) {
 	}
 }
 
-// TestMariaDBSeveralPasswords: what an account cannot change for itself it leaves alone, a third password is one too
-// many, and what is to be retired must be known.
+// TestMariaDBSeveralPasswords: what an account cannot change for itself it leaves alone, a third password goes, and what
+// is to be retired must be known.
 func TestMariaDBSeveralPasswords(t *testing.T) {
 	s := stageNamed(t, "mariadb/own")
 	user := "several" + s.password("").Reveal()[:8]
@@ -117,28 +117,60 @@ func TestMariaDBSeveralPasswords(t *testing.T) {
 	runMariaDB(t, s, "CREATE USER "+mariaUser(user)+both)
 	own, overlap := s.open(t), stageNamed(t, "mariadb/overlap").open(t)
 	sets(t, secret.ErrPermanent, own, a, c)
-	sets(t, secret.ErrPermanent, overlap, a, c)
 	retires(t, secret.ErrPermanent, overlap, rotation.Credential{User: user}, c)
 	retires(t, nil, overlap, c, a)
-	for _, c := range []rotation.Credential{a, b} {
-		verifies(t, own, c)
-	}
+	verifies(t, own, a)
+	verifies(t, own, b)
 	retires(t, nil, overlap, a, b)
 	denied(t, own, a)
 	verifies(t, own, b)
 
 	runMariaDB(t, s, "ALTER USER "+mariaUser(user)+both)
-	sets(t, nil, stageNamed(t, "mariadb/admin").open(t), a, c)
+	sets(t, nil, overlap, b, c)
 	denied(t, own, a)
-	denied(t, own, b)
+	verifies(t, own, b)
 	verifies(t, own, c)
+	sets(t, nil, stageNamed(t, "mariadb/admin").open(t), b, a)
+	denied(t, own, b)
+	denied(t, own, c)
+	verifies(t, own, a)
+}
+
+func TestPairedPasswords(t *testing.T) {
+	now, next := secret.New("now"), secret.New("next")
+	way := func(password string) alternative {
+		return alternative{nativePassword, hashed(nativePassword, secret.New(password))}
+	}
+	socket, empty := alternative{plugin: "unix_socket"}, alternative{plugin: nativePassword}
+	for _, c := range []struct {
+		name string
+		had  []alternative
+		want []alternative
+	}{
+		{"one", []alternative{way("now")}, []alternative{way("now"), way("next")}},
+		{"again", []alternative{way("now"), way("next")}, []alternative{way("now"), way("next")}},
+		{"from behind", []alternative{way("next"), way("now")}, []alternative{way("now"), way("next")}},
+		{"left behind", []alternative{way("x"), way("now")}, []alternative{way("now"), way("next")}},
+		{"unknown", []alternative{way("x"), way("y")}, []alternative{way("x"), way("next")}},
+		{"unknown, again", []alternative{way("next"), way("x")}, []alternative{way("x"), way("next")}},
+		{"done by hand", []alternative{way("next")}, []alternative{way("next")}},
+		{"none", nil, []alternative{way("next")}},
+		{"empty", []alternative{empty}, []alternative{way("next")}},
+		{"other ways", []alternative{socket, way("now"), way("x")}, []alternative{socket, way("now"), way("next")}},
+	} {
+		if diff := cmp.Diff(c.want, mariadbAccount{ways: c.had}.paired(now, next).ways, cmp.AllowUnexported(alternative{})); diff != "" {
+			t.Errorf("%s:\n%s", c.name, diff)
+		}
+	}
 }
 
 // TestMariaDBOverlapByEd25519 is refused: the driver of this program is one of the clients that could not use it.
 func TestMariaDBOverlapByEd25519(t *testing.T) {
 	s := stageNamed(t, "mariadb/overlap")
 	now := rotation.Credential{User: "ed" + s.password("").Reveal()[:8], Secret: s.password("a")}
-	createMariaDB(ed25519Password)(t, s, now.User, now.Secret.Reveal())
+	if err := createMariaDB(ed25519Password)(t, s, now.User, now.Secret.Reveal()); err != nil {
+		t.Fatal(err)
+	}
 	r := s.open(t)
 	sets(t, secret.ErrPermanent, r, now, s.next(t, r, now, ""))
 	verifies(t, r, now)

@@ -92,7 +92,7 @@ func TestMSSQLUnclearAnswers(t *testing.T) {
 // TestMSSQL needs KEYFERRY_TEST_MSSQL, sqlserver://sa:password@host:port of a server whose certificate is trusted: Debian
 // has none.
 func TestMSSQL(t *testing.T) {
-	create := func(t *testing.T, s stage, user, password string) {
+	create := func(t *testing.T, s stage, user, password string) error {
 		t.Helper()
 		u := *s.address(t)
 		u.RawQuery = url.Values{"encrypt": {"true"}}.Encode()
@@ -102,9 +102,8 @@ func TestMSSQL(t *testing.T) {
 		}
 		defer db.Close()
 		name := quoted(user, "[", "]")
-		if _, err := db.ExecContext(t.Context(), "CREATE LOGIN "+name+" WITH PASSWORD = N"+literal(password)+"; USE master; CREATE USER "+name+" FOR LOGIN "+name); err != nil {
-			t.Fatal(err)
-		}
+		_, err = db.ExecContext(t.Context(), "CREATE LOGIN "+name+" WITH PASSWORD = N"+literal(password)+"; USE master; CREATE USER "+name+" FOR LOGIN "+name)
+		return err
 	}
 	params := map[string]any{"engine": "mssql", "database": "master", "tls": "verify"}
 	for _, s := range []stage{{name: "own", own: true}, {name: "admin"}, {name: "alternate", alternate: true}} {

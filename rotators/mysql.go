@@ -26,8 +26,8 @@ const (
 const mysqlMissingCurrent = 3892
 
 func (m mysql) set(ctx context.Context, login, next rotation.Credential) error {
-	return m.session(ctx, login, "", func(conn *sql.Conn) error {
-		who, password := m.account(login, next.User, mysqlSelf), literal(next.Secret.Reveal())
+	return m.alter(ctx, login, next.User, func(conn *sql.Conn, who string) error {
+		password := literal(next.Secret.Reveal())
 		err := m.exec(ctx, conn, fmt.Sprintf(mysqlReplace, who, password))
 		if number(err) == mysqlMissingCurrent && who == mysqlSelf {
 			err = m.exec(ctx, conn, fmt.Sprintf(mysqlProve, who, password, literal(login.Secret.Reveal())))
@@ -38,8 +38,8 @@ func (m mysql) set(ctx context.Context, login, next rotation.Credential) error {
 
 // add makes the current password the second one. An older second one dies: MySQL keeps two.
 func (m mysql) add(ctx context.Context, login, _, next rotation.Credential) error {
-	return m.session(ctx, login, "", func(conn *sql.Conn) error {
-		return m.exec(ctx, conn, fmt.Sprintf(mysqlRetain, m.account(login, next.User, mysqlSelf), literal(next.Secret.Reveal())))
+	return m.alter(ctx, login, next.User, func(conn *sql.Conn, who string) error {
+		return m.exec(ctx, conn, fmt.Sprintf(mysqlRetain, who, literal(next.Secret.Reveal())))
 	})
 }
 
@@ -53,7 +53,16 @@ func (m mysql) drop(ctx context.Context, login, old, now rotation.Credential) er
 			return err
 		}
 	}
-	return m.session(ctx, login, "", func(conn *sql.Conn) error {
-		return m.exec(ctx, conn, fmt.Sprintf(mysqlDiscard, m.account(login, now.User, mysqlSelf)))
+	return m.alter(ctx, login, now.User, func(conn *sql.Conn, who string) error {
+		return m.exec(ctx, conn, fmt.Sprintf(mysqlDiscard, who))
 	})
+}
+
+// alter logs in to change the account who.
+func (m mysql) alter(ctx context.Context, login rotation.Credential, user string, do func(conn *sql.Conn, who string) error) error {
+	who, err := m.account(login, user, mysqlSelf)
+	if err != nil {
+		return err
+	}
+	return m.session(ctx, login, "", func(conn *sql.Conn) error { return do(conn, who) })
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	driver "github.com/go-sql-driver/mysql"
 
@@ -144,10 +145,14 @@ func number(err error) uint16 {
 	return ours.number
 }
 
-// account names the one to change. Whoever changes their own is named by the server, which knows the host part.
-func (m mysqlServer) account(login rotation.Credential, user, own string) string {
-	if login.User == user {
-		return own
+// account names the one to change. Whoever changes their own is named by the server, which knows the host part. Names
+// are of Unicode's first plane; the server would put a question mark for other characters, and so may mean someone else.
+func (m mysqlServer) account(login rotation.Credential, user, own string) (string, error) {
+	if strings.ContainsFunc(user, func(r rune) bool { return r > 0xffff }) {
+		return "", fmt.Errorf("%w: no account has a name like %q", secret.ErrPermanent, user)
 	}
-	return literal(user) + "@" + literal(m.userHost)
+	if login.User == user {
+		return own, nil
+	}
+	return literal(user) + "@" + literal(m.userHost), nil
 }

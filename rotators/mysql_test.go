@@ -131,6 +131,10 @@ func TestMySQLStatements(t *testing.T) {
 			want: []string{`ALTER USER USER() IDENTIFIED BY 'it''s \new'`}},
 		{name: "privilege", call: set, stub: mysqlStub{answers: map[string]uint16{"ALTER": 1227}}, err: secret.ErrPermanent,
 			want: []string{`ALTER USER USER() IDENTIFIED BY 'it''s \new'`}},
+		{name: "a name that MySQL would make another", admin: admin, err: secret.ErrPermanent,
+			call: func(r rotation.Setter) error {
+				return r.Set(t.Context(), now, rotation.Credential{User: "key\U0001F511", Secret: next.Secret})
+			}},
 		{name: "denied", call: set, stub: mysqlStub{denied: []string{now.User}}, err: rotation.ErrDenied},
 		{name: "admin denied", admin: admin, call: set, stub: mysqlStub{denied: []string{"admin"}}, err: rotation.ErrDenied},
 	} {

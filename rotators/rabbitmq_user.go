@@ -46,7 +46,7 @@ func rabbitmqUserKind(random io.Reader) rotation.Kind {
 			client := *deps.HTTP
 			client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 			server := rabbitmq{&client, strings.TrimSuffix(p.URL, "/") + "/api/", random}
-			one := single{server, deps.Admin, generatedParams{p.Length, p.Classes, p.Characters}.policy()}
+			one := single{account{server, deps.Admin, generatedParams{p.Length, p.Classes, p.Characters}.policy()}, server}
 			if len(p.Users) > 0 {
 				return alternatingBetween(one, p.Users, random)
 			}
@@ -76,6 +76,9 @@ func (r rabbitmq) verify(ctx context.Context, c rotation.Credential) error {
 
 // set reads the tags first, because PUT replaces them.
 func (r rabbitmq) set(ctx context.Context, login, next rotation.Credential) error {
+	if strings.Contains(next.User, ":") {
+		return errColon
+	}
 	path := "users/" + url.PathEscape(next.User)
 	body, err := r.call(ctx, login, http.MethodGet, path, nil)
 	if err != nil {
@@ -128,14 +131,17 @@ func rabbitHash(password secret.Value, random io.Reader) (string, error) {
 // errNotManagement is of a user whose password is right and who may not use the plugin.
 var errNotManagement = fmt.Errorf("%w: the user has no tag of the management plugin", secret.ErrPermanent)
 
+// errColon is of a user whom nothing can be proved of here: Basic ends the name at a colon (RFC 7617).
+var errColon = fmt.Errorf("%w: nobody logs in by HTTP with a colon in the name", secret.ErrPermanent)
+
 // call makes one request and returns the body of a success.
 func (r rabbitmq) call(ctx context.Context, login rotation.Credential, method, path string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, r.api+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("%w: the address of the server", secret.ErrPermanent)
 	}
-	if strings.Contains(login.User, ":") { // RFC 7617: Basic ends the name there
-		return nil, fmt.Errorf("%w: nobody logs in by HTTP with a colon in the name", secret.ErrPermanent)
+	if strings.Contains(login.User, ":") {
+		return nil, errColon
 	}
 	request.SetBasicAuth(login.User, login.Secret.Reveal())
 	request.Header.Set("Content-Type", "application/json")

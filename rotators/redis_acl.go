@@ -51,8 +51,8 @@ func redisACLKind() rotation.Kind {
 				return nil, err
 			}
 			server := redis{e, p.Persist}
-			one := single{server, deps.Admin, generatedParams{p.Length, p.Classes, p.Characters}.policy()}
-			return redisACL{paired{one, server}, server}, nil
+			a := account{server, deps.Admin, generatedParams{p.Length, p.Classes, p.Characters}.policy()}
+			return redisACL{paired{a, server}, server}, nil
 		})
 }
 
@@ -99,11 +99,6 @@ var redisAnswers = map[redisError]answer{
 
 func (r redis) verify(ctx context.Context, c rotation.Credential) error {
 	return r.session(ctx, c, func(*redisConn) error { return nil })
-}
-
-// set is for servers with one password.
-func (r redis) set(ctx context.Context, login, next rotation.Credential) error {
-	return r.add(ctx, login, rotation.Credential{}, next)
 }
 
 // add looks at the user first: ACL SETUSER would make one of any name, and a password means nothing to a user who may

@@ -32,7 +32,8 @@ type stage struct {
 	kind   rotation.Kind
 	params map[string]any
 	own    bool // the account changes itself
-	create func(t *testing.T, s stage, user, password string)
+	// create makes an account, in place of one of that name. The error says that there is no such name.
+	create func(t *testing.T, s stage, user, password string) error
 	// alternate: the rotator moves to the other user of two
 	alternate bool
 	// suffix is what the password rules of the server ask for
@@ -107,7 +108,7 @@ func (s stage) administrator(t *testing.T) rotation.Credential {
 
 // with is the stage with other parameters on top.
 func (s stage) with(params map[string]any) stage {
-	both := maps.Clone(params)
+	both := map[string]any{}
 	maps.Copy(both, s.params)
 	maps.Copy(both, params)
 	s.params = both
@@ -117,23 +118,6 @@ func (s stage) with(params map[string]any) stage {
 // open makes the rotator. It reaches the server by dial.
 func (s stage) open(t *testing.T, change ...func(*rotation.Deps)) rotation.Setter {
 	t.Helper()
-	u := s.address(t)
-	params := maps.Clone(s.params)
-	if params == nil {
-		params = map[string]any{}
-	}
-	if s.kind.Type == "rabbitmq-user" {
-		params["url"] = "http://" + u.Host
-	} else {
-		port, _ := strconv.Atoi(u.Port())
-		params["host"] = u.Hostname()
-		if params["port"] == nil {
-			params["port"] = port
-		}
-		if params["tls"] == nil {
-			params["tls"] = "off"
-		}
-	}
 	deps := rotation.Deps{Dial: new(net.Dialer).DialContext}
 	if !s.own {
 		admin := s.administrator(t)
@@ -145,7 +129,7 @@ func (s stage) open(t *testing.T, change ...func(*rotation.Deps)) rotation.Sette
 	transport := &http.Transport{DialContext: deps.Dial}
 	t.Cleanup(transport.CloseIdleConnections)
 	deps.HTTP = &http.Client{Transport: transport}
-	r, err := s.kind.Open(deps, params)
+	r, err := s.kind.Open(deps, s.opened(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,9 +141,13 @@ func (s stage) account(t *testing.T, user string) (stage, rotation.Credential) {
 	t.Helper()
 	user += rand.Text()[:8]
 	now := rotation.Credential{User: user, Secret: s.password("first")}
-	s.create(t, s, user, now.Secret.Reveal())
+	if err := s.create(t, s, user, now.Secret.Reveal()); err != nil {
+		t.Fatal(err)
+	}
 	if s.alternate {
-		s.create(t, s, user+"~b", s.password("other").Reveal())
+		if err := s.create(t, s, user+"~b", s.password("other").Reveal()); err != nil {
+			t.Fatal(err)
+		}
 		s = s.with(map[string]any{"users": []any{user, user + "~b"}})
 	}
 	return s, now
@@ -232,27 +220,43 @@ func retires(t *testing.T, want error, r rotation.Setter, old, now rotation.Cred
 // runPostgres executes statements as the administrator.
 func runPostgres(t *testing.T, s stage, script string) {
 	t.Helper()
+	if err := execPostgres(t, s, script); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func execPostgres(t *testing.T, s stage, script string) error {
+	t.Helper()
 	conn, err := pgconn.Connect(t.Context(), s.address(t).String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	if _, err := conn.Exec(t.Context(), script).ReadAll(); err != nil {
-		t.Fatal(err)
-	}
+	_, err = conn.Exec(t.Context(), script).ReadAll()
+	return err
 }
 
-func createPostgres(t *testing.T, s stage, user, password string) {
+func createPostgres(t *testing.T, s stage, user, password string) error {
 	t.Helper()
 	verifier, err := scramVerifier(secret.New(password), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	runPostgres(t, s, "CREATE ROLE "+quoted(user, `"`, `"`)+" LOGIN PASSWORD "+literal(verifier))
+	role := quoted(user, `"`, `"`)
+	return execPostgres(t, s, "DROP ROLE IF EXISTS "+role+"; CREATE ROLE "+role+" LOGIN PASSWORD "+literal(verifier))
 }
 
 // runMariaDB executes statements as the administrator and returns the first column of the last one.
 func runMariaDB(t *testing.T, s stage, statements ...string) string {
+	t.Helper()
+	last, err := execMariaDB(t, s, statements...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
+func execMariaDB(t *testing.T, s stage, statements ...string) (string, error) {
 	t.Helper()
 	u := s.address(t)
 	config := driver.NewConfig()
@@ -270,56 +274,66 @@ func runMariaDB(t *testing.T, s stage, statements ...string) string {
 	for _, statement := range statements {
 		rows, err := db.QueryContext(t.Context(), statement)
 		if err != nil {
-			t.Fatalf("%s: %v", statement, err)
+			return "", fmt.Errorf("%s: %w", statement, err)
 		}
 		if rows.Next() {
 			err = rows.Scan(&last)
 		}
 		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 	}
-	return last.String
+	return last.String, nil
 }
 
 // mariaUser is an account as SQL names it.
 func mariaUser(user string) string { return literal(user) + "@'%'" }
 
-func createMariaDB(plugin string) func(*testing.T, stage, string, string) {
-	return func(t *testing.T, s stage, user, password string) {
+func createMariaDB(plugin string) func(*testing.T, stage, string, string) error {
+	return func(t *testing.T, s stage, user, password string) error {
 		t.Helper()
-		statements := []string{"CREATE USER " + mariaUser(user) + " IDENTIFIED VIA " + plugin + " USING PASSWORD(" + literal(password) + ")"}
+		if strings.ContainsFunc(user, func(r rune) bool { return r > 0xffff }) {
+			return errors.New("names are of Unicode's first plane")
+		}
+		statements := []string{"CREATE OR REPLACE USER " + mariaUser(user) + " IDENTIFIED VIA " + plugin + " USING PASSWORD(" + literal(password) + ")"}
 		if s.own && s.params["overlap"] == true {
 			statements = append(statements, "GRANT CREATE USER ON *.* TO "+mariaUser(user))
 		}
-		runMariaDB(t, s, statements...)
+		_, err := execMariaDB(t, s, statements...)
+		return err
 	}
 }
 
 // runRedis executes a command as the administrator.
 func runRedis(t *testing.T, s stage, command ...string) reply {
 	t.Helper()
-	u := s.address(t)
-	port, _ := strconv.Atoi(u.Port())
-	r := redis{endpoint: endpoint{host: u.Hostname(), port: port, dial: new(net.Dialer).DialContext}}
-	var answer reply
-	err := r.session(t.Context(), s.administrator(t), func(conn *redisConn) (err error) {
-		answer, err = r.do(t.Context(), conn, command...)
-		return err
-	})
+	answer, err := execRedis(t, s, command...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return answer
 }
 
-func createRedis(t *testing.T, s stage, user, password string) {
+func execRedis(t *testing.T, s stage, command ...string) (answer reply, err error) {
 	t.Helper()
-	rules := []string{"on", ">" + password, "~*", "-@all", "+get"}
+	u := s.address(t)
+	port, _ := strconv.Atoi(u.Port())
+	r := redis{endpoint: endpoint{host: u.Hostname(), port: port, dial: new(net.Dialer).DialContext}}
+	err = r.session(t.Context(), s.administrator(t), func(conn *redisConn) (err error) {
+		answer, err = r.do(t.Context(), conn, command...)
+		return err
+	})
+	return answer, err
+}
+
+func createRedis(t *testing.T, s stage, user, password string) error {
+	t.Helper()
+	rules := []string{"reset", "on", ">" + password, "~*", "-@all", "+get"}
 	if s.own {
 		rules = append(rules, "+acl", "+config")
 	}
-	runRedis(t, s, append([]string{"ACL", "SETUSER", user}, rules...)...)
+	_, err := execRedis(t, s, append([]string{"ACL", "SETUSER", user}, rules...)...)
+	return err
 }
 
 // runRabbit sends a request as the administrator and returns the body.
@@ -347,11 +361,15 @@ func runRabbit(t *testing.T, s stage, method, path string, body map[string]any) 
 	return answer
 }
 
-func createRabbit(t *testing.T, s stage, user, password string) {
+func createRabbit(t *testing.T, s stage, user, password string) error {
 	t.Helper()
+	if strings.Contains(user, ":") {
+		return errors.New("nobody logs in by HTTP with a colon in the name")
+	}
 	tags := "custom"
 	if s.own {
 		tags = "administrator,custom"
 	}
 	runRabbit(t, s, http.MethodPut, "users/"+url.PathEscape(user), map[string]any{"password": password, "tags": tags})
+	return nil
 }
