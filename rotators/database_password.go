@@ -16,6 +16,7 @@ type databaseParams struct {
 	Database   string   `json:"database" doc:"to log in to; postgres and mssql need it"`
 	TLS        string   `json:"tls" default:"verify" doc:"verify: TLS with a certificate for host; off: none"`
 	CA         string   `json:"ca" doc:"certificates in PEM form to trust instead of the system's"`
+	Iterations int      `json:"iterations" default:"4096" doc:"postgres: of SCRAM-SHA-256, as its setting scram_iterations; fewer make log-ins cheaper, and random passwords need no more"`
 	UserHost   string   `json:"userHost" default:"%" doc:"mariadb and mysql: the host part of the account"`
 	Contained  bool     `json:"contained" default:"false" doc:"mssql: the user lives in the database, without a login"`
 	Overlap    bool     `json:"overlap" default:"false" doc:"mariadb (mysql_native_password) and mysql: the old password works on until it is retired; needs the privilege CREATE USER, or on mysql APPLICATION_PASSWORD_ADMIN"`
@@ -41,6 +42,8 @@ func (p databaseParams) Validate() error {
 	add(p.Database == "" && (p.Engine == "postgres" || p.Engine == "mssql"), "parameter database: needed to log in")
 	add(!plain(p.Database), "parameter database: holds control characters")
 	add(!plain(p.UserHost) || p.UserHost == "", "parameter userHost: empty, or holds control characters")
+	add(p.Iterations < 1 || p.Iterations > maxScramIterations, "parameter iterations: not 1 to 10,000,000")
+	add(p.Iterations != scramIterations && p.Engine != "postgres", "parameter iterations: for postgres")
 	add(p.UserHost != "%" && !second, "parameter userHost: for mariadb and mysql")
 	add(p.Contained && p.Engine != "mssql", "parameter contained: for mssql")
 	add(p.Overlap && !second, "parameter overlap: for mariadb and mysql; let other engines alternate between two users")
@@ -73,7 +76,7 @@ func (p databaseParams) server(dial rotation.DialFunc, random io.Reader) (accoun
 	}
 	switch p.Engine {
 	case "postgres":
-		return postgres{e, p.Database, random}, nil
+		return postgres{e, p.Database, p.Iterations, random}, nil
 	case "mariadb":
 		return mariadb{mysqlServer{e, p.Database, p.UserHost}}, nil
 	case "mysql":

@@ -41,6 +41,8 @@ func TestDatabaseParams(t *testing.T) {
 		"ca that is none":          {"ca": "certificate"},
 		"ca without tls":           {"tls": "off", "ca": "certificate"},
 		"userHost":                 {"userHost": "localhost"},
+		"no iterations":            {"iterations": 0},
+		"mariadb, iterations":      {"engine": "mariadb", "iterations": 5000},
 		"contained":                {"contained": true},
 		"overlap":                  {"overlap": true},
 		"one user":                 {"users": []any{"a"}},

@@ -21,13 +21,6 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestContractOfGenerated needs no server.
-func TestContractOfGenerated(t *testing.T) {
-	rotatortest.Run(t, func(*testing.T) rotatortest.Subject {
-		return rotatortest.Subject{Kind: generatedKind(), Current: rotation.Credential{Secret: stage{}.password("first")}}
-	})
-}
-
 // subject is the stage as the kit wants it, with an account of its own.
 func (s stage) subject(t *testing.T) rotatortest.Subject {
 	t.Helper()

@@ -15,8 +15,9 @@ import (
 // postgres is a PostgreSQL server, 10 or later. It never gets a password in SQL, so its logs hold none.
 type postgres struct {
 	endpoint
-	database string
-	random   io.Reader
+	database   string
+	iterations int // of SCRAM-SHA-256
+	random     io.Reader
 }
 
 // postgresAnswers are the SQLSTATEs that tell something (PostgreSQL manual, appendix A).
@@ -47,7 +48,7 @@ func (p postgres) verify(ctx context.Context, c rotation.Credential) error {
 // set asks for the role first. VALID UNTIL is not a password's business, so a role past it is for a person: the right
 // password would be denied too.
 func (p postgres) set(ctx context.Context, login, next rotation.Credential) error {
-	verifier, err := scramVerifier(next.Secret, p.random)
+	verifier, err := scramVerifier(next.Secret, p.iterations, p.random)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package rotators
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -28,6 +29,18 @@ func TestPostgresRoleThatTakesNoPassword(t *testing.T) {
 			verifies(t, r, now)
 			denied(t, r, next)
 		})
+	}
+}
+
+// TestPostgresIterations: what is set has the iterations it should have.
+func TestPostgresIterations(t *testing.T) {
+	s := stageNamed(t, "postgres/admin")
+	for _, iterations := range []int{1, scramIterations, 100_000} {
+		s, now := s.account(t, "u")
+		r := s.with(map[string]any{"iterations": iterations}).open(t)
+		rotate(t, r, now, s.next(t, r, now, ""))
+		runPostgres(t, s, fmt.Sprintf("DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_authid WHERE rolname = %s AND rolpassword LIKE 'SCRAM-SHA-256$%d:%%') "+
+			"THEN RAISE 'other iterations'; END IF; END $$", literal(now.User), iterations))
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 // All lists every rotator.
 func All() []rotation.Kind {
 	return []rotation.Kind{
-		databasePasswordKind(rand.Reader),
 		generatedKind(),
+		databasePasswordKind(rand.Reader),
 		rabbitmqUserKind(rand.Reader),
 		redisACLKind(),
 	}

@@ -14,7 +14,7 @@ func TestScramVerifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifier, err := scramVerifier(secret.New("pencil"), strings.NewReader(string(salt)))
+	verifier, err := scramVerifier(secret.New("pencil"), scramIterations, strings.NewReader(string(salt)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestScramVerifier(t *testing.T) {
 }
 
 func TestScramVerifierWithoutRandomness(t *testing.T) {
-	if verifier, err := scramVerifier(secret.New("pencil"), strings.NewReader("short")); err == nil {
+	if verifier, err := scramVerifier(secret.New("pencil"), scramIterations, strings.NewReader("short")); err == nil {
 		t.Errorf("got %q", verifier)
 	}
 }

@@ -42,9 +42,12 @@ type stage struct {
 	forbidden string
 }
 
+// fewIterations keep the race detector from taking its time with each log-in to PostgreSQL.
+const fewIterations = 256
+
 func stages() []stage {
 	database, rabbit := databasePasswordKind(rand.Reader), rabbitmqUserKind(rand.Reader)
-	pg := map[string]any{"engine": "postgres", "database": "postgres"}
+	pg := map[string]any{"engine": "postgres", "database": "postgres", "iterations": fewIterations}
 	maria := map[string]any{"engine": "mariadb"}
 	mariaTwo := map[string]any{"engine": "mariadb", "overlap": true}
 	const pgAt, mariaAt, strictAt = "KEYFERRY_TEST_POSTGRES", "KEYFERRY_TEST_MARIADB", "KEYFERRY_TEST_MARIADB_STRICT"
@@ -238,7 +241,7 @@ func execPostgres(t *testing.T, s stage, script string) error {
 
 func createPostgres(t *testing.T, s stage, user, password string) error {
 	t.Helper()
-	verifier, err := scramVerifier(secret.New(password), rand.Reader)
+	verifier, err := scramVerifier(secret.New(password), fewIterations, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

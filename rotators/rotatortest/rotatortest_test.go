@@ -239,7 +239,7 @@ func TestSoundRotatorsPass(t *testing.T) {
 	t.Run("mint", func(t *testing.T) { Run(t, subject(newMaker, id("id-0"))) })
 	t.Run("generated", func(t *testing.T) {
 		Run(t, func(*testing.T) Subject {
-			return Subject{Kind: kindOf(t, "generated"), Params: map[string]any{"length": 40}, Current: rotation.Credential{Secret: secret.New(first)}}
+			return Subject{Kind: rotators.All()[0], Params: map[string]any{"length": 40}, Current: rotation.Credential{Secret: secret.New(first)}}
 		})
 	})
 }
@@ -350,16 +350,4 @@ func (l loser) Retire(ctx context.Context, old, now rotation.Credential) error {
 	defer l.mu.Unlock()
 	clear(l.values)
 	return nil
-}
-
-// kindOf is the built-in rotator of that type.
-func kindOf(t *testing.T, typ string) rotation.Kind {
-	t.Helper()
-	for _, k := range rotators.All() {
-		if k.Type == typ {
-			return k
-		}
-	}
-	t.Fatalf("there is no rotator %q", typ)
-	return rotation.Kind{}
 }

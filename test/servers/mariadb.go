@@ -39,7 +39,8 @@ func mariadbWith(name, variable string, args ...string) server {
 			return ready{}, err
 		}
 		password, data := randomSecret(), filepath.Join(dir, "data")
-		install := exec.CommandContext(ctx, "mariadb-install-db", "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
+		// Without a tmpdir of its own, a server that starts would remove the temporary tables of the other one.
+		install := exec.CommandContext(ctx, "mariadb-install-db", "--no-defaults", "--datadir="+data, "--tmpdir="+dir, "--auth-root-authentication-method=normal", "--skip-test-db")
 		if err := m.quietly(install, name+"-install"); err != nil {
 			return ready{}, err
 		}
@@ -50,7 +51,7 @@ func mariadbWith(name, variable string, args ...string) server {
 		if err := os.WriteFile(setup, []byte(script), 0o600); err != nil {
 			return ready{}, fmt.Errorf("write the first accounts: %w", err)
 		}
-		args := append([]string{"--no-defaults", "--datadir=" + data, "--port=" + port, "--bind-address=127.0.0.1", "--skip-name-resolve",
+		args := append([]string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + dir, "--port=" + port, "--bind-address=127.0.0.1", "--skip-name-resolve",
 			"--socket=" + filepath.Join(dir, "socket"), "--pid-file=" + filepath.Join(dir, "pid"), "--init-file=" + setup,
 			"--plugin-load-add=auth_ed25519", "--ssl-cert=" + certificate, "--ssl-key=" + key, "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
 			"--general-log=ON", "--general-log-file=" + filepath.Join(dir, "statements.log"), "--log-bin=" + filepath.Join(dir, "binlog")}, args...)
