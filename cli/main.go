@@ -40,6 +40,11 @@ var version = ""
 func Main(p Process) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if _, set := p.LookupEnv("GOGC"); !set {
+		// What a sync remembers of a large estate is most of the memory: twice that, as by default, is too much for the
+		// smallest plans.
+		debug.SetGCPercent(50)
+	}
 	root := p.root()
 	root.SetArgs(p.Args)
 	err := root.ExecuteContext(ctx)

@@ -26,17 +26,25 @@ const (
 // around the methods of the SDK, because a pager does not survive a failed page.
 type pacer struct {
 	creates *rate.Limiter
+	others  *rate.Limiter // every call that makes no version
 	gate    gate
 }
 
-// newPacer spreads n creates over ten seconds: a burst of a fourteenth, and the rest evenly, so that no window of
-// ten seconds holds more than n.
-func newPacer(n int) *pacer {
-	if n == 0 {
-		n = defaultCreates
+// maxOthers is how many calls that make no version Key Vault takes in ten seconds (facts/keyvault.md 2).
+const maxOthers = 4000
+
+func newPacer(creates int) *pacer {
+	if creates == 0 {
+		creates = defaultCreates
 	}
-	burst := max(1, n/14)
-	return &pacer{creates: rate.NewLimiter(rate.Limit(float64(n-burst)/10), burst)}
+	return &pacer{creates: spread(creates), others: spread(maxOthers)}
+}
+
+// spread lets n calls start in ten seconds: a small burst, and the rest evenly, so that no window of ten seconds holds
+// more than n. What may burst is lost to the rate, so a large burst would leave much of the limit unused.
+func spread(n int) *rate.Limiter {
+	burst := max(1, n/60)
+	return rate.NewLimiter(rate.Limit(float64(n-burst)/10), burst)
 }
 
 // Do implements policy.Policy.
@@ -101,10 +109,12 @@ var errAnswered = errors.New("answered")
 
 // admit waits until a call of this method may start.
 func (p *pacer) admit(ctx context.Context, method string) error {
+	budget := p.others
 	if method == http.MethodPut {
-		if err := p.creates.Wait(ctx); err != nil {
-			return held(ctx, "the write budget is spent for longer than there is time")
-		}
+		budget = p.creates
+	}
+	if err := budget.Wait(ctx); err != nil {
+		return held(ctx, "the budget of calls is spent for longer than there is time")
 	}
 	return p.gate.wait(ctx)
 }

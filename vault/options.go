@@ -25,7 +25,7 @@ type Options struct {
 	Auth      Auth
 
 	CACert  []byte        // PEM certificates trusted instead of the system's; none: the system's
-	Workers int           // calls made at the same time, for which connections are kept open; 0 means 32
+	Workers int           // calls made at the same time, for which connections are kept open; 0 means 128
 	Timeout time.Duration // of one call, reading the answer included; 0 means 30 s
 
 	Transport http.RoundTripper // carries the calls instead of a transport of our own; CACert and Workers then mean nothing
@@ -33,7 +33,7 @@ type Options struct {
 }
 
 const (
-	defaultWorkers = 32
+	defaultWorkers = 128 // a walk and as many reads of vaultsync beside it
 	defaultTimeout = 30 * time.Second
 )
 

@@ -89,7 +89,7 @@ func (r *run) asked(names []string) []Entry {
 
 // cutOne reads both values and, when they are equal, patches the authority.
 func (r *run) cutOne(ctx context.Context, entry Entry, undo bool) (Decision, error) {
-	k := knowledge{now: r.Now(), entry: entry, hasher: r.hasher, full: true, row: r.rows[secret.FoldName(entry.Name)]}
+	k := knowledge{now: r.Now(), entry: entry, hasher: r.hasher, full: true, row: r.rows.row(entry.Name)}
 	switch {
 	case entry.Fault != "":
 		return verdict(Conflict, entry.Fault), nil

@@ -27,7 +27,7 @@ type Options struct {
 	// Rotating reports whether a rotation of the secret is under way: then sync leaves it alone. nil: none ever is.
 	Rotating func(ctx context.Context, name string) (bool, error)
 	HashKey  func() secret.Value   // makes the key of the keyed hash; nil: secret.NewHashKey
-	Workers  int                   // calls at once; 0: 32
+	Workers  int                   // calls at once; 0: 64
 	Config   string                // hash of the configuration, for the report
 	Progress func(done, total int) // called as secrets are finished; may be nil
 }
@@ -52,7 +52,7 @@ func New(o Options) (*Engine, error) {
 		o.HashKey = secret.NewHashKey
 	}
 	if o.Workers <= 0 {
-		o.Workers = 32
+		o.Workers = 64
 	}
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
@@ -71,6 +71,20 @@ type Scope struct {
 
 // whole reports whether the scope is the whole destination.
 func (s Scope) whole() bool { return s.Rule == "" && s.Prefix == "" }
+
+// of is those entries that the scope holds.
+func (s Scope) of(all []Entry) []Entry {
+	if s.Rule == "" && s.Prefix == "" {
+		return all
+	}
+	var out []Entry
+	for _, e := range all {
+		if s.holds(e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
 
 func (s Scope) holds(e Entry) bool {
 	return (s.Rule == "" || e.Rule.Name == s.Rule) && strings.HasPrefix(e.Where(), s.Prefix)

@@ -80,7 +80,7 @@ func split(e Entry, keys []string) []Entry {
 // copiesByPath groups the copies of single fields by the secret they came from.
 func (r *run) copiesByPath() map[ident][]*row {
 	out := map[ident][]*row{}
-	for _, row := range r.rows {
+	for row := range r.rows.copies() {
 		if path, _, one := strings.Cut(row.path, "#"); one {
 			id := ident{row.source, path}
 			out[id] = append(out[id], row)
@@ -91,9 +91,7 @@ func (r *run) copiesByPath() map[ident][]*row {
 
 // keysOf are the fields of a secret, sorted. For one without a version they are those it was copied with.
 func (r *run) keysOf(ctx context.Context, e Entry, copies []*row) ([]string, error) {
-	r.mu.Lock()
-	state, known := r.states[e.id()]
-	r.mu.Unlock()
+	state, known := r.source.state(e.id())
 	if known && !r.scope.Full {
 		if state.Gone(r.Now()) {
 			return copiedKeys(copies, ""), nil
@@ -110,8 +108,9 @@ func (r *run) keysOf(ctx context.Context, e Entry, copies []*row) ([]string, err
 	if err != nil {
 		return nil, err
 	}
+	r.source.learn(e.id(), s)
 	r.mu.Lock()
-	r.states[e.id()], r.fields[e.id()] = s, fields
+	r.fields[e.id()] = fields
 	r.mu.Unlock()
 	if len(fields) == 0 {
 		return copiedKeys(copies, ""), nil

@@ -64,10 +64,8 @@ func (r *run) fuse(ctx context.Context) error {
 // heldBecause says why a removal is held, "" when it is not.
 func (r *run) heldBecause() func(Entry) Reason {
 	copies := 0
-	for _, row := range r.rows {
-		if row.path != "" {
-			copies++
-		}
+	for range r.rows.copies() {
+		copies++
 	}
 	tooMany := len(r.removals) > r.Settings.Limits.allowance(copies)
 	released := len(r.removals) <= r.scope.AllowRemovals

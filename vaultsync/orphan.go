@@ -10,8 +10,8 @@ import (
 // orphans are the copies of ours that no secret of the source claimed, as entries that say where they came from.
 func (r *run) orphans() []Entry {
 	var left []*row
-	for _, row := range r.rows {
-		if row.path != "" && !row.claimed.Load() && !row.managed && r.Sources[row.source] != nil {
+	for row := range r.rows.unclaimed() {
+		if !row.managed && r.Sources[row.source] != nil {
 			left = append(left, row)
 		}
 	}
@@ -104,7 +104,7 @@ func (r *run) configured(source, tag string) bool {
 
 // orphan settles one copy whose source is gone.
 func (r *run) orphan(ctx context.Context, e Entry) (Decision, error) {
-	row := r.rows[secret.FoldName(e.Name)]
+	row := r.rows.row(e.Name)
 	switch {
 	case row.authority == secret.AuthorityKeyVault:
 		return verdict(Skip, ReasonAuthority), nil

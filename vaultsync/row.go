@@ -5,13 +5,12 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/keyferry/keyferry/secret"
 )
 
-// row is a secret of the destination as the sync remembers it: small, because there may be 100,000.
+// row is what a decision needs of a secret of the destination. Those that wait for their turn lie on the shelf.
 type row struct {
 	name      string
 	path      string // the tag vault-path; "" when the secret carries none
@@ -29,7 +28,6 @@ type row struct {
 	print     [16]byte          // of all tags and the content type
 	disabled  bool
 	managed   bool
-	claimed   atomic.Bool // a secret of the source is the one it was copied from
 	created   time.Time
 	expires   time.Time
 }

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/keyferry/keyferry/secret"
 )
@@ -47,13 +46,7 @@ func (e *Engine) run(ctx context.Context, s Scope, hasher secret.Hasher, plan *P
 	if err := r.name(ctx); err != nil {
 		return err
 	}
-	work := make([]Entry, 0, len(g.entries))
-	for _, entry := range g.entries {
-		if s.holds(entry) {
-			work = append(work, entry)
-		}
-	}
-	if err := r.each(ctx, work, r.entry); err != nil {
+	if err := r.each(ctx, s.of(g.entries), r.entry); err != nil {
 		return err
 	}
 	if err := r.each(ctx, r.orphans(), r.orphan); err != nil {
@@ -82,12 +75,10 @@ func (r *run) name(ctx context.Context) error {
 	if err := r.expand(ctx); err != nil {
 		return err
 	}
-	nameAll(r.entries, func(name string) ident {
-		if row := r.rows[secret.FoldName(name)]; row != nil && row.path != "" {
-			return row.id()
-		}
-		return ident{}
-	})
+	nameAll(r.entries, r.rows.holder)
+	for i := range r.entries {
+		r.entries[i].Name = r.rows.spelling(r.entries[i].Name)
+	}
 	return nil
 }
 
@@ -95,11 +86,11 @@ func (r *run) name(ctx context.Context) error {
 func (r *run) entry(ctx context.Context, entry Entry) (Decision, error) {
 	k := knowledge{now: r.Now(), entry: entry, hasher: r.hasher, full: r.scope.Full}
 	if entry.Name != "" {
-		k.row = r.rows[secret.FoldName(entry.Name)]
+		k.row = r.rows.row(entry.Name)
 	}
 	if k.row != nil && k.row.path != "" && entry.Fault == "" {
 		k.pathGone = k.row.path != entry.Ref && r.pathGone(k.row)
-		k.row.claimed.Store(true) // also by one that cannot have it: a copy is spoken of once
+		r.rows.claim(entry.Name) // also by one that cannot have it: a copy is spoken of once
 	}
 	return r.conclude(ctx, k)
 }
@@ -176,44 +167,38 @@ func (r *run) listDeleted(ctx context.Context) (map[string]*row, error) {
 func (r *run) each(ctx context.Context, entries []Entry, do func(context.Context, Entry) (Decision, error)) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var group errgroup.Group
-	group.SetLimit(r.Workers)
-	var mu sync.Mutex
-	done := 0
 	tell := r.teller(ctx, r.report.Started)
-	for _, entry := range entries {
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			if ctx.Err() != nil {
-				return nil
-			}
-			d, err := do(ctx, entry)
-			if err != nil && ctx.Err() != nil {
-				return nil // cut off, not failed
-			}
-			switch {
-			case err != nil:
-				r.report.fail(Item{Name: entry.Name, Source: entry.Where(), Rule: entry.Rule.Name}, err)
-				if gone(err, func() error { return r.answers(ctx, entry) }) {
-					stop(err)
+	var group sync.WaitGroup
+	var next, done atomic.Int64
+	for range min(r.Workers, len(entries)) {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				i := next.Add(1) - 1
+				if i >= int64(len(entries)) {
+					return
 				}
-			case !d.Verb.removes(): // the fuse counts those
-				r.report.add(entry, d)
+				entry := entries[i]
+				d, err := do(ctx, entry)
+				if err != nil && ctx.Err() != nil {
+					return // cut off, not failed
+				}
+				switch {
+				case err != nil:
+					r.report.fail(Item{Name: entry.Name, Source: entry.Where(), Rule: entry.Rule.Name}, err)
+					if gone(err, func() error { return r.answers(ctx, entry) }) {
+						stop(err)
+					}
+				case !d.Verb.removes(): // the fuse counts those
+					r.report.add(entry, d)
+				}
+				tell(int(done.Add(1)), len(entries))
 			}
-			mu.Lock()
-			done++
-			so := done
-			mu.Unlock()
-			tell(so, len(entries))
-			return nil
 		})
 	}
-	_ = group.Wait()
-	if ctx.Err() != nil {
-		r.report.leave(fmt.Sprintf("%d of %d secrets", len(entries)-done, len(entries)))
-		return fmt.Errorf("stop after %d of %d secrets: %w", done, len(entries), context.Cause(ctx))
+	group.Wait()
+	if so := int(done.Load()); ctx.Err() != nil {
+		r.report.leave(fmt.Sprintf("%d of %d secrets", len(entries)-so, len(entries)))
+		return fmt.Errorf("stop after %d of %d secrets: %w", so, len(entries), context.Cause(ctx))
 	}
 	return nil
 }

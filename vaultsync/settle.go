@@ -47,8 +47,8 @@ var errVanished = errors.New("vanished")
 // recall puts in what the run knows already.
 func (r *run) recall(k *knowledge) {
 	id := k.entry.whole()
+	s, known := r.source.state(id)
 	r.mu.Lock()
-	s, known := r.states[id]
 	fields, read := r.fields[id]
 	r.mu.Unlock()
 	switch {

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -15,24 +13,15 @@ import (
 	"github.com/keyferry/keyferry/secret"
 )
 
-// found is what a walk of the sources brought.
-type found struct {
-	mu      sync.Mutex
-	entries []Entry
-	tell    func(Entry, *State)
-	proof   *proof
-}
-
 // walk finds every secret the rules select, and tells of each as it comes, with its state where the listing had it. What
-// it could not read goes into the report
-// as failed and missing; a source that is sealed or gone ends the walk with an error, since then every answer is worth
-// nothing.
-func (e *Engine) walk(ctx context.Context, report *Report, tell func(Entry, *State)) ([]Entry, *proof, error) {
+// it could not read goes into the report as failed and missing; a source that is sealed or gone ends the walk with an
+// error, since then every answer is worth nothing.
+func (e *Engine) walk(ctx context.Context, report *Report, tell func(Entry, *State)) (*proof, error) {
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
 	var group errgroup.Group
 	group.SetLimit(e.Workers)
-	f := &found{tell: tell, proof: newProof()}
+	proof := newProof()
 	shown := map[string][]Mount{}
 	for _, m := range e.mounts() {
 		if err := e.show(ctx, m.source, shown); err != nil {
@@ -45,19 +34,17 @@ func (e *Engine) walk(ctx context.Context, report *Report, tell func(Entry, *Sta
 			report.fail(Item{Source: m.path}, err)
 			continue
 		}
-		f.proof.mount(m.source, mount)
+		proof.mount(m.source, mount)
 		w := walker{
 			name: m.source, destination: e.Name, source: e.Sources[m.source], mount: mount, rules: m.rules,
-			found: f, report: report, group: &group, abort: abort,
-			plain: new(atomic.Bool),
+			tell: tell, proof: proof, report: report, group: &group, abort: abort, plain: new(atomic.Bool),
 		}
 		for _, dir := range m.bases(e.Name) {
 			w.visit(ctx, dir)
 		}
 	}
 	_ = group.Wait()
-	slices.SortFunc(f.entries, byPlace)
-	return f.entries, f.proof, context.Cause(ctx)
+	return proof, context.Cause(ctx)
 }
 
 // byPlace orders entries by where they live.
@@ -164,7 +151,8 @@ type walker struct {
 	source      Source
 	mount       Mount
 	rules       []*Rule
-	found       *found
+	tell        func(Entry, *State)
+	proof       *proof
 	report      *Report
 	group       *errgroup.Group
 	abort       context.CancelCauseFunc
@@ -184,7 +172,7 @@ func (w walker) visit(ctx context.Context, dir string) {
 
 func (w walker) list(ctx context.Context, dir string) {
 	names, states, err := w.look(ctx, dir)
-	w.found.proof.folder(w.name, w.mount, dir, err == nil)
+	w.proof.folder(w.name, w.mount, dir, err == nil)
 	if err != nil {
 		if gone(err, func() error { _, err := w.source.Mounts(ctx); return err }) {
 			w.abort(err)
@@ -233,12 +221,12 @@ func (w walker) take(path string, state *State) {
 	if r == nil || r.destination() != w.destination {
 		return
 	}
-	w.found.proof.found(w.name, w.mount)
-	entry := Entry{Rule: r, Mount: w.mount, Path: path, Ref: secret.EncodePath(w.mount.Path, path, "")}
-	w.found.mu.Lock()
-	w.found.entries = append(w.found.entries, entry)
-	w.found.mu.Unlock()
-	w.found.tell(entry, state)
+	w.proof.found(w.name, w.mount)
+	ref := secret.EncodePath(w.mount.Path, path, "")
+	if strings.HasSuffix(ref, path) {
+		path = ref[len(ref)-len(path):] // one text serves both
+	}
+	w.tell(Entry{Rule: r, Mount: w.mount, Path: path, Ref: ref}, state)
 }
 
 // ruleOf is the first of the rules that selects the path; nil when none does.

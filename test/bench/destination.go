@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -10,33 +13,36 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
-	emulator "github.com/keyferry/keyferry/internal/emulator/keyvault"
-	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/keyvault"
 	"github.com/keyferry/keyferry/secret"
 )
 
 // clients is how many share the writes of a destination: so many that each makes
-// fewer versions than its budget allows at once.
-const clients = 120
+// fewer versions than its budget allows.
+const clients = 150
 
-// destination is an empty Key Vault, emulated and at a distance, without the
-// limit of the service: a first copy would else be 300 creates in 10 s on any
-// machine, and say nothing of us. A client of package keyvault cannot be told to
-// ignore the limit, so many take turns.
+// destination is the Key Vault of a far side, written without our own limit: a
+// first copy would else be 300 creates in 10 s on any machine, and say nothing
+// of us. A client of package keyvault cannot be told to ignore the limit, so
+// many take turns.
 type destination struct {
 	*keyvault.Client // for all but Set
 	writers          []*keyvault.Client
 	turn             atomic.Uint64
 }
 
-// newDestination makes the vault and lets every client take its first steps,
-// the challenge and the token, before anything is timed.
-func newDestination(ctx context.Context) (*destination, error) {
-	road := distant{faults.Transport(emulator.New(emulator.Options{})), keyVaultDelay}
+// newDestination lets every client take its first steps, the challenge and the
+// token, before anything is timed.
+func newDestination(ctx context.Context, f *far) (*destination, error) {
+	road, err := roadTo(f)
+	if err != nil {
+		return nil, err
+	}
 	d := &destination{}
 	for range clients {
-		c, err := newClient(road)
+		c, err := keyvault.New(keyvault.Options{
+			URL: f.KeyVault, Credential: token{}, Transport: road, DisableChallengeCheck: true, CreatesPer10s: 300,
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -49,8 +55,17 @@ func newDestination(ctx context.Context) (*destination, error) {
 	return d, nil
 }
 
-func newClient(road http.RoundTripper) (*keyvault.Client, error) {
-	return keyvault.New(keyvault.Options{URL: "https://kv1.vault.azure.net", Credential: token{}, Transport: road, CreatesPer10s: 300})
+// roadTo is the transport to the Key Vault, with as many connections as the
+// product keeps.
+func roadTo(f *far) (*http.Transport, error) {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(f.Roots) {
+		return nil, errors.New("the far side has no certificate")
+	}
+	return &http.Transport{
+		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		MaxIdleConnsPerHost: 64,
+	}, nil
 }
 
 // Set writes through the next client.

@@ -9,62 +9,50 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	emulator "github.com/keyferry/keyferry/internal/emulator/vault"
-	"github.com/keyferry/keyferry/internal/faults"
 	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vault"
 	"github.com/keyferry/keyferry/vaultsync"
 )
 
-// The secrets: estateSize of them, folderSize in each folder.
-const (
-	estateSize = 2000
-	folderSize = 100
-)
+// folderSize is how many secrets lie in each folder of an estate.
+const folderSize = 100
 
-// estate is a mount of KV v2 full of secrets.
+// seeders is how many write at once while an estate is filled.
+const seeders = 16
+
+// estate is a mount of KV v2 with so many secrets in folders.
 type estate struct {
-	mount  vaultsync.Mount
-	source vaultsync.Source // from a distance
-	server string           // which Vault it is, for people
+	mount vaultsync.Mount
+	size  int
 
 	address, token string
-	near           *http.Client // without the distance
+	near           *http.Client
 }
 
-// newEstate makes and fills a mount of its own.
-func newEstate(ctx context.Context) (*estate, error) {
-	e := &estate{server: "emulated Vault", address: "http://127.0.0.1:8200", token: rand.Text()}
-	var road http.RoundTripper
-	if address := os.Getenv("KEYFERRY_TEST_VAULT_ADDR"); address != "" {
-		e.server, e.address, e.token = "real Vault", address, os.Getenv("KEYFERRY_TEST_VAULT_TOKEN")
-		road = &http.Transport{MaxIdleConnsPerHost: 64}
-	} else {
-		road = faults.Transport(emulator.New(emulator.Options{RootToken: e.token}))
-	}
-	e.near = &http.Client{Transport: road}
-	source, err := vault.New(vault.Options{
-		Address: e.address, Auth: vault.Token(secret.New(e.token)), Transport: distant{road, vaultDelay},
-	})
-	if err != nil {
-		return nil, err
-	}
-	e.source = source
+// newEstate makes and fills a mount of its own in the Vault at the address.
+func newEstate(ctx context.Context, address, token string, size int) (*estate, error) {
 	name := "bench-" + strings.ToLower(rand.Text())
+	e := &estate{
+		size: size, address: address, token: token, mount: vaultsync.Mount{Path: name},
+		near: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: seeders}},
+	}
 	if err := e.call(ctx, http.MethodPost, "sys/mounts/"+name, map[string]any{"type": "kv", "options": map[string]string{"version": "2"}}); err != nil {
 		return nil, err
 	}
-	e.mount = vaultsync.Mount{Path: name}
 	if err := e.fill(ctx); err != nil {
 		return nil, errors.Join(err, e.close(ctx))
 	}
 	return e, nil
+}
+
+// source is a client of the estate's Vault by the road of the far side.
+func (e *estate) source(f *far) (*vault.Client, error) {
+	return vault.New(vault.Options{Address: f.Vault, Auth: vault.Token(secret.New(e.token))})
 }
 
 // fill waits until the engine is up, writes the secrets, and learns how the
@@ -80,8 +68,8 @@ func (e *estate) fill(ctx context.Context) error {
 		}
 	}
 	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(8)
-	for i := range estateSize {
+	group.SetLimit(seeders)
+	for i := range e.size {
 		group.Go(func() error {
 			value := map[string]any{"data": map[string]string{"password": rand.Text()}}
 			return e.call(gctx, http.MethodPost, e.mount.Path+"/data/"+path(i), value)
@@ -90,7 +78,11 @@ func (e *estate) fill(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	mounts, err := e.source.Mounts(ctx)
+	source, err := vault.New(vault.Options{Address: e.address, Auth: vault.Token(secret.New(e.token))})
+	if err != nil {
+		return err
+	}
+	mounts, err := source.Mounts(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,11 +96,57 @@ func (e *estate) fill(ctx context.Context) error {
 }
 
 // path is where the i-th secret lies.
-func path(i int) string { return fmt.Sprintf("team-%02d/service-%04d", i/folderSize, i) }
+func path(i int) string { return fmt.Sprintf("team-%03d/service-%06d", i/folderSize, i) }
+
+// lists is how many folders a walk lists: the mount and those in it.
+func (e *estate) lists() int { return 1 + (e.size+folderSize-1)/folderSize }
+
+// pages is how many pages a listing of a Key Vault with so many secrets has.
+func pages(secrets int) int { return (secrets + 24) / 25 }
+
+// firstCopy copies the estate to the far side's empty Key Vault, as fast as it
+// goes, and returns how long the run took.
+func (e *estate) firstCopy(ctx context.Context, f *far) (time.Duration, error) {
+	source, err := e.source(f)
+	if err != nil {
+		return 0, err
+	}
+	to, err := newDestination(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	engine, err := vaultsync.New(vaultsync.Options{
+		Settings:    vaultsync.Settings{Rules: []vaultsync.Rule{{Name: "all", Mount: e.mount.Path}}},
+		Sources:     map[string]vaultsync.Source{vaultsync.DefaultSource: source},
+		Destination: to,
+		Lock:        func(ctx context.Context, _ string, fn func(context.Context) error) error { return fn(ctx) },
+		Now:         time.Now,
+	})
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	report, err := engine.Sync(ctx, vaultsync.Scope{})
+	took := time.Since(begin)
+	if err != nil {
+		return 0, fmt.Errorf("first sync: %w", err)
+	}
+	return took, e.check(report, e.size)
+}
+
+// check says what is wrong with a run that should have looked at every secret,
+// made so many changes, and failed with none.
+func (e *estate) check(r *vaultsync.Report, changes int) error {
+	if r.Changes() != changes || r.Total() != e.size || r.Counts[vaultsync.Failed] != 0 || !r.Complete {
+		return fmt.Errorf("%d changes and %d failures among %d secrets, want %d and none among %d",
+			r.Changes(), r.Counts[vaultsync.Failed], r.Total(), changes, e.size)
+	}
+	return nil
+}
 
 // close removes the mount.
 func (e *estate) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return e.call(ctx, http.MethodDelete, "sys/mounts/"+e.mount.Path, nil)
 }

@@ -27,6 +27,12 @@ func figures() []figure {
 		binarySize(),
 		firstSpeedup(),
 		noopSpeedup(),
+		noopCallsOverFormula(),
+		noopVsLimit(),
+		ceilingRatio(),
+		ceiling429Share(),
+		peakRSS(),
+		costGrowth(),
 	}
 }
 

@@ -2,32 +2,31 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
-	"net/http"
+	"net/http/httptest"
+	"os"
 	"time"
 
-	"github.com/keyferry/keyferry/vaultsync"
+	emulator "github.com/keyferry/keyferry/internal/emulator/vault"
 )
 
-// The added round trips: Vault in the same region, Key Vault as it answers.
+// The estates of the figures.
 const (
-	vaultDelay    = 10 * time.Millisecond
-	keyVaultDelay = 20 * time.Millisecond
+	estateSize = 10_000
+	smallSize  = 1_000
+	largeSize  = 100_000
+	// ceilingSize is the first copy under the service's limit: 10,000 would last
+	// five and a half minutes, and the limit is the same each second.
+	ceilingSize = 1_500
 )
 
-// distant is a server that is some time away.
-type distant struct {
-	http.RoundTripper
-	delay time.Duration
-}
-
-func (d distant) RoundTrip(r *http.Request) (*http.Response, error) {
-	select {
-	case <-time.After(d.delay):
-		return d.RoundTripper.RoundTrip(r)
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
+// copied is an estate and a Key Vault that holds a copy of it.
+type copied struct {
+	*estate
+	far   *far
+	first time.Duration // what the first copy took
 }
 
 // lab holds what several figures need. Each part is made by the first figure
@@ -35,87 +34,91 @@ func (d distant) RoundTrip(r *http.Request) (*http.Response, error) {
 type lab struct {
 	binary string
 
-	estate *estate
-	engine *vaultsync.Engine // after its first run
-	first  float64           // secrets per second of that run
-	naive  float64           // secrets per second of the naive loop
+	address, token string // of the Vault; see vault
+	server         string // which Vault it is, for people
+	closers        []func(context.Context) error
+
+	copies map[int]*copied // by size
+	naive  time.Duration   // per secret
+	noops  map[int]runs    // by size
+	limits *limits
+	bound  *ceiling
 }
 
-// secrets returns the estate.
-func (l *lab) secrets(ctx context.Context) (*estate, error) {
-	if l.estate == nil {
-		e, err := newEstate(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("seed Vault: %w", err)
-		}
-		l.estate = e
+// vault finds the Vault: the real one of the tests, or else an emulated one.
+func (l *lab) vault() {
+	if l.address != "" {
+		return
 	}
-	return l.estate, nil
+	if a := os.Getenv("KEYFERRY_TEST_VAULT_ADDR"); a != "" {
+		l.server, l.address, l.token = "real Vault", a, os.Getenv("KEYFERRY_TEST_VAULT_TOKEN")
+		return
+	}
+	l.token = rand.Text()
+	server := httptest.NewServer(emulator.New(emulator.Options{RootToken: l.token}))
+	l.closers = append(l.closers, func(context.Context) error { server.Close(); return nil })
+	l.server, l.address = "emulated Vault", server.URL
 }
 
-// synced copies the estate once and returns the engine that did it. Its rate is
-// then in first.
-func (l *lab) synced(ctx context.Context) (*vaultsync.Engine, error) {
-	if l.engine != nil {
-		return l.engine, nil
+// estate makes an estate of that size.
+func (l *lab) estate(ctx context.Context, size int) (*estate, error) {
+	l.vault()
+	e, err := newEstate(ctx, l.address, l.token, size)
+	if err != nil {
+		return nil, fmt.Errorf("seed Vault: %w", err)
 	}
-	e, err := l.secrets(ctx)
+	l.closers = append(l.closers, e.close)
+	return e, nil
+}
+
+// far starts servers at a distance.
+func (l *lab) far(ctx context.Context, d distance) (*far, error) {
+	l.vault()
+	f, err := newFar(ctx, d, l.address)
 	if err != nil {
 		return nil, err
 	}
-	to, err := newDestination(ctx)
+	l.closers = append(l.closers, func(context.Context) error { f.close(); return nil })
+	return f, nil
+}
+
+// copied returns an estate of that size after its first copy. The one the figures
+// time is far away; for the others the servers are here.
+func (l *lab) copied(ctx context.Context, size int) (*copied, error) {
+	if c := l.copies[size]; c != nil {
+		return c, nil
+	}
+	e, err := l.estate(ctx, size)
 	if err != nil {
 		return nil, err
 	}
-	engine, err := vaultsync.New(vaultsync.Options{
-		Settings:    vaultsync.Settings{Rules: []vaultsync.Rule{{Name: "all", Mount: e.mount.Path}}},
-		Sources:     map[string]vaultsync.Source{vaultsync.DefaultSource: e.source},
-		Destination: to,
-		Lock:        func(ctx context.Context, _ string, fn func(context.Context) error) error { return fn(ctx) },
-		Now:         time.Now,
-	})
+	d := distance{}
+	if size == estateSize {
+		d = away
+	}
+	f, err := l.far(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	took, err := syncOnce(ctx, engine, estateSize)
+	took, err := e.firstCopy(ctx, f)
 	if err != nil {
-		return nil, fmt.Errorf("first sync: %w", err)
+		return nil, err
 	}
-	l.first, l.engine = estateSize/took.Seconds(), engine
-	return engine, nil
-}
-
-// syncOnce runs a sync that must make exactly so many changes, and times it.
-func syncOnce(ctx context.Context, engine *vaultsync.Engine, changes int) (time.Duration, error) {
-	begin := time.Now()
-	report, err := engine.Sync(ctx, vaultsync.Scope{})
-	took := time.Since(begin)
-	if err != nil {
-		return 0, err
+	if l.copies == nil {
+		l.copies = map[int]*copied{}
 	}
-	if report.Changes() != changes || report.Total() != estateSize {
-		return 0, fmt.Errorf("%d changes among %d secrets, want %d among %d", report.Changes(), report.Total(), changes, estateSize)
-	}
-	return took, nil
-}
-
-// naiveRate returns the rate of the naive loop.
-func (l *lab) naiveRate(ctx context.Context) (float64, error) {
-	if l.naive > 0 {
-		return l.naive, nil
-	}
-	e, err := l.secrets(ctx)
-	if err != nil {
-		return 0, err
-	}
-	l.naive, err = naiveLoop(ctx, e)
-	return l.naive, err
+	l.copies[size] = &copied{estate: e, far: f, first: took}
+	return l.copies[size], nil
 }
 
 // close removes what the figures left outside this process.
 func (l *lab) close(ctx context.Context) error {
-	if l.estate == nil {
-		return nil
+	var faults []error
+	for i := len(l.closers) - 1; i >= 0; i-- {
+		faults = append(faults, l.closers[i](ctx))
 	}
-	return l.estate.close(ctx)
+	return errors.Join(faults...)
 }
+
+// rate is how many a second.
+func rate(n int, took time.Duration) float64 { return float64(n) / took.Seconds() }
