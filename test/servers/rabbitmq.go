@@ -13,7 +13,7 @@ import (
 )
 
 // rabbitmq is RabbitMQ with its management API. Erlang's nodes find each other through a daemon, epmd, that the first
-// of them leaves behind; this one gets an epmd of its own, which goes with it.
+// of them starts and leaves behind; this one gets an epmd of its own, which goes with it, and may not start another.
 func rabbitmq() server {
 	return server{name: "rabbitmq", start: func(ctx context.Context, m *machine) (ready, error) {
 		if _, err := m.program(ctx, "rabbitmqctl", "rabbitmq-server"); err != nil {
@@ -41,7 +41,7 @@ func rabbitmq() server {
 				return ready{}, fmt.Errorf("write %s: %w", name, err)
 			}
 		}
-		env := append(os.Environ(), "HOME="+dir, "ERL_EPMD_PORT="+ports[3], "ERL_EPMD_ADDRESS=127.0.0.1",
+		env := append(os.Environ(), "HOME="+dir, "ERL_AFLAGS=-start_epmd false", "ERL_EPMD_PORT="+ports[3], "ERL_EPMD_ADDRESS=127.0.0.1",
 			"RABBITMQ_NODENAME=keyferry"+ports[3]+"@localhost", "RABBITMQ_DIST_PORT="+ports[2],
 			"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
 			"RABBITMQ_CONF_ENV_FILE="+filepath.Join(dir, "env.conf"), "RABBITMQ_CONFIG_FILE="+filepath.Join(dir, "rabbitmq.conf"),
@@ -49,7 +49,11 @@ func rabbitmq() server {
 			"RABBITMQ_LOG_BASE="+dir, "RABBITMQ_PID_FILE="+filepath.Join(dir, "pid"))
 		names := exec.Command(epmd, "-port", ports[3], "-address", "127.0.0.1")
 		names.Env = env
-		if _, err := m.launch("rabbitmq-epmd", names); err != nil {
+		daemon, err := m.launch("rabbitmq-epmd", names)
+		if err != nil {
+			return ready{}, err
+		}
+		if err := daemon.await(ctx, time.Minute, listens(net.JoinHostPort("127.0.0.1", ports[3]))); err != nil {
 			return ready{}, err
 		}
 		broker := exec.Command("/usr/lib/rabbitmq/bin/rabbitmq-server") // the one on the PATH changes its user and forgets env
