@@ -45,6 +45,9 @@ var owners = []struct{ prefix, pkg, why string }{
 	{"github.com/Azure/azure-sdk-for-go/sdk/storage", "state", "records and leases are the only blobs"},
 	{"github.com/Azure/azure-sdk-for-go/sdk/messaging", "alert", "alerts are the only events we send"},
 	{"github.com/spf13/cobra", "cli", "commands"},
+	{"github.com/jackc/pgx", "rotators", "a driver speaks to a target, and only rotators do"},
+	{"github.com/go-sql-driver/mysql", "rotators", "its environment and its logger are tamed there"},
+	{"github.com/microsoft/go-mssqldb", "rotators", "a driver speaks to a target, and only rotators do"},
 	{"github.com/goccy/go-yaml", "config", "the only file we read"},
 }
 
