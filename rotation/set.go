@@ -112,6 +112,10 @@ func (s setting) inquire(ctx context.Context, r *run, f *flight) (done bool, err
 // recall reads the candidate from its version of the staging secret.
 func (setting) recall(ctx context.Context, r *run, f *flight) error {
 	p, ok, err := r.readStaging(ctx, f.Pending)
+	var h halt
+	if errors.As(err, &h) { // somebody edited it: that is no reason to forget what the target may have
+		return park(Failed, ReasonStaging, "%s, and the target may have its candidate", h.text)
+	}
 	if err != nil {
 		return err
 	}

@@ -108,6 +108,10 @@ func TestTheCandidateIsTampered(t *testing.T) {
 			return err
 		},
 		"deleted": func(s *scene, ctx context.Context) error { return s.secrets.Delete(ctx, secret.PendingName(name)) },
+		"tags edited": func(s *scene, ctx context.Context) error {
+			_, err := s.secrets.Update(ctx, secret.PendingName(name), secret.Patch{Tags: map[string]string{"note": "mine"}})
+			return err
+		},
 		"replaced": func(s *scene, ctx context.Context) error {
 			_, err := s.secrets.Set(ctx, secret.PendingName(name), secret.Draft{Value: secret.New("theirs-0x2a")})
 			return err
