@@ -39,6 +39,8 @@ type lab struct {
 	engine *vaultsync.Engine // after its first run
 	first  float64           // secrets per second of that run
 	naive  float64           // secrets per second of the naive loop
+
+	rotations *rotations // after their events were answered
 }
 
 // secrets returns the estate.
