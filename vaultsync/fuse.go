@@ -46,13 +46,13 @@ func (r *run) fuse(ctx context.Context) error {
 		r.report.hold(len(r.removals))
 	}
 	todo := make([]Entry, 0, len(r.removals))
-	decided := map[string]Decision{}
+	decided := map[string]removal{}
 	for _, x := range r.removals {
 		todo = append(todo, x.entry)
-		decided[x.entry.Ref] = x.decision
+		decided[x.entry.Ref] = x
 	}
 	return r.each(ctx, todo, func(ctx context.Context, e Entry) (Decision, error) {
-		d := decided[e.Ref]
+		k, d := decided[e.Ref].knowledge, decided[e.Ref].decision
 		switch {
 		case held:
 			return verdict(Conflict, ReasonFuse), nil
@@ -60,8 +60,12 @@ func (r *run) fuse(ctx context.Context) error {
 			r.report.add(e, d)
 			return d, nil
 		}
-		if err := r.remove(ctx, e, d); err != nil {
+		moved, err := r.apart(ctx, k, func(ctx context.Context) error { return r.remove(ctx, e, d) })
+		if err != nil {
 			return d, err
+		}
+		if moved {
+			return verdict(Skip, ReasonRotating), nil
 		}
 		r.report.add(e, d)
 		return d, nil

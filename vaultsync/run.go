@@ -31,7 +31,7 @@ type run struct {
 
 // removal is a decision that waits for the fuse.
 type removal struct {
-	entry    Entry
+	knowledge
 	decision Decision
 }
 
@@ -121,12 +121,12 @@ func (r *run) conclude(ctx context.Context, k knowledge) (Decision, error) {
 	case d.Verb.removes():
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.removals = append(r.removals, removal{k.entry, d})
+		r.removals = append(r.removals, removal{k, d})
 		return d, nil
 	case r.report.Planned:
 		return d, nil
 	}
-	return r.apply(ctx, k.entry, d)
+	return r.apply(ctx, k, d)
 }
 
 // listDeleted reads the names that deleted secrets hold. Who may not list them learns of each when writing to it.
