@@ -114,7 +114,7 @@ func (p Process) engines(v *keyVault, c config.Config, out outside, told, outbox
 	lock := locker(out.store, vaultHost(v.url))
 	if v.sync, err = vaultsync.New(vaultsync.Options{
 		Name: v.name, Settings: c.Sync, Sources: sources, Destination: keys, Lock: lock, Now: time.Now, Config: c.Hash,
-		Records: out.store, Alerts: outbox, Progress: progress, Rotating: rotating(out.store, vaultHost(v.url)),
+		Records: out.store, Alerts: outbox, Progress: progress, Apart: apart(lock, out.store, vaultHost(v.url)),
 	}); err != nil {
 		return err
 	}
@@ -126,14 +126,21 @@ func (p Process) engines(v *keyVault, c config.Config, out outside, told, outbox
 	return err
 }
 
-// rotating tells the sync whether a rotation of a secret is under way, from the record the rotation keeps of it.
-func rotating(records rotation.Records, scope string) func(context.Context, string) (bool, error) {
-	return func(ctx context.Context, name string) (bool, error) {
-		record, err := records.Get(ctx, rotation.RecordKey(scope, name))
-		if errors.Is(err, secret.ErrNotFound) {
-			return false, nil
-		}
-		return err == nil && rotation.InFlight(record.Data), err
+// apart lets the sync write a secret under the lease by which rotations of it exclude each other, unless the record says
+// that one is under way.
+func apart(lock func(context.Context, string, func(context.Context) error) error, records rotation.Records, scope string) func(context.Context, string, func(context.Context) error) error {
+	return func(ctx context.Context, name string, fn func(context.Context) error) error {
+		return lock(ctx, rotation.LeaseName(name), func(ctx context.Context) error {
+			record, err := records.Get(ctx, rotation.RecordKey(scope, name))
+			switch {
+			case errors.Is(err, secret.ErrNotFound):
+			case err != nil:
+				return fmt.Errorf("look for a rotation of %q: %w", name, err)
+			case rotation.InFlight(record.Data):
+				return fmt.Errorf("a rotation of %q is under way: %w", name, secret.ErrLeaseHeld)
+			}
+			return fn(ctx)
+		})
 	}
 }
 

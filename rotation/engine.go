@@ -144,7 +144,7 @@ type ask struct {
 // attend works on one secret under its lease.
 func (e *Engine) attend(ctx context.Context, a ask) (Outcome, error) {
 	var done Outcome
-	err := e.Lock(ctx, "rotation/"+secret.FoldName(a.Name), func(ctx context.Context) (err error) {
+	err := e.Lock(ctx, LeaseName(a.Name), func(ctx context.Context) (err error) {
 		done, err = e.work(ctx, a)
 		return err
 	})

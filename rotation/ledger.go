@@ -31,6 +31,10 @@ type Ledger interface {
 // RecordKey is where the record of a secret is kept. scope is that of Options.
 func RecordKey(scope, name string) string { return recordPrefix(scope) + secret.FoldName(name) }
 
+// LeaseName is the lease under which a secret is worked on. Whoever holds it may write the secret, unless its record is
+// InFlight.
+func LeaseName(name string) string { return "rotation/" + secret.FoldName(name) }
+
 func recordPrefix(scope string) string { return inScope(scope, "rotations/") }
 
 func inScope(scope, key string) string {

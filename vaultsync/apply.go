@@ -17,33 +17,65 @@ func (r *run) may(ctx context.Context, e Entry, d Decision) error {
 	return nil
 }
 
-// rotating reports whether a rotation of the secret is under way: then nobody else may touch it.
-func (r *run) rotating(ctx context.Context, e Entry) (bool, error) {
-	if e.Rule.Rotation.Type == "" || r.Rotating == nil {
-		return false, nil
+// apart runs a write to a secret that may be rotated while no rotation works on it, and only if it still is what was
+// decided about: between the look and the write a whole rotation may have come and gone, and its new password must not
+// be written over. moved: it is not, or a rotation is under way, and nothing was done.
+func (r *run) apart(ctx context.Context, k knowledge, write func(context.Context) error) (moved bool, err error) {
+	rotates := k.entry.Rule.Rotation.Type != "" || k.row != nil && k.row.rotates
+	if !rotates || r.Apart == nil {
+		return false, write(ctx)
 	}
-	busy, err := r.Rotating(ctx, e.Name)
-	if err != nil {
-		return false, fmt.Errorf("look for a rotation of %q: %w", e.Name, err)
+	err = r.Apart(ctx, k.entry.Name, func(ctx context.Context) error {
+		if moved, err = r.moved(ctx, k); err != nil || moved {
+			return err
+		}
+		return write(ctx)
+	})
+	if errors.Is(err, secret.ErrLeaseHeld) {
+		return true, nil
 	}
-	return busy, nil
+	return moved, err
+}
+
+// moved reports whether the secret is another one than when it was looked at.
+func (r *run) moved(ctx context.Context, k knowledge) (bool, error) {
+	if k.row == nil {
+		return false, nil // nobody rotates what is not there
+	}
+	_, m, err := r.Destination.Get(ctx, k.entry.Name)
+	switch {
+	case errors.Is(err, secret.ErrDisabled):
+		return !k.row.disabled, nil
+	case errors.Is(err, secret.ErrNotFound):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("look at %q again: %w", k.entry.Name, err)
+	}
+	now := newRow(m)
+	return now.disabled != k.row.disabled || now.print != k.row.print || !now.created.Equal(k.row.created), nil
 }
 
 // apply does what was decided and returns the decision, changed where the destination had the last word.
-func (r *run) apply(ctx context.Context, e Entry, d Decision) (Decision, error) {
+func (r *run) apply(ctx context.Context, k knowledge, d Decision) (Decision, error) {
 	if !d.Verb.changes() {
 		return d, nil
 	}
-	busy, err := r.rotating(ctx, e)
-	switch {
-	case err != nil:
-		return d, err
-	case busy:
+	done := d
+	moved, err := r.apart(ctx, k, func(ctx context.Context) (err error) {
+		done, err = r.write(ctx, k.entry, d)
+		return err
+	})
+	if err == nil && moved {
 		return verdict(Skip, ReasonRotating), nil
 	}
+	return done, err
+}
+
+func (r *run) write(ctx context.Context, e Entry, d Decision) (Decision, error) {
 	if err := r.may(ctx, e, d); err != nil {
 		return d, err
 	}
+	var err error
 	switch d.Verb {
 	case Create, Update:
 		_, err = r.Destination.Set(ctx, e.Name, d.draft)

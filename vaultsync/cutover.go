@@ -119,7 +119,7 @@ func (r *run) cutOne(ctx context.Context, entry Entry, undo bool) (Decision, err
 	if !d.Verb.changes() {
 		return d, nil
 	}
-	return r.apply(ctx, entry, d)
+	return r.apply(ctx, k, d)
 }
 
 // decideCutover judges one copy whose two values are known.

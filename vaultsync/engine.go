@@ -24,8 +24,9 @@ type Options struct {
 	Now     func() time.Time
 	Alerts  alert.Sink // who is told of conflicts, failures and held removals that are new; nil: nobody
 	Records Records    // what runs tell one another; nil: nothing
-	// Rotating reports whether a rotation of the secret is under way: then sync leaves it alone. nil: none ever is.
-	Rotating func(ctx context.Context, name string) (bool, error)
+	// Apart runs fn while no rotation of the secret is under way and none can begin; secret.ErrLeaseHeld, without fn,
+	// when one is: then sync leaves it alone. nil: none ever is.
+	Apart    func(ctx context.Context, name string, fn func(context.Context) error) error
 	HashKey  func() secret.Value   // makes the key of the keyed hash; nil: secret.NewHashKey
 	Workers  int                   // calls at once; 0: 64
 	Config   string                // hash of the configuration, for the report

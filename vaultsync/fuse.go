@@ -93,33 +93,38 @@ func (r *run) remove(ctx context.Context, x removal) (Decision, error) {
 	if err != nil || !d.Verb.removes() {
 		return d, err
 	}
-	busy, err := r.rotating(ctx, k.entry)
-	switch {
-	case err != nil:
-		return d, err
-	case busy:
+	done := d
+	moved, err := r.apart(ctx, k, func(ctx context.Context) (err error) {
+		done, err = r.takeAway(ctx, k.entry, d)
+		return err
+	})
+	if err == nil && moved {
 		return verdict(Skip, ReasonRotating), nil
 	}
-	if err := r.may(ctx, k.entry, d); err != nil {
+	return done, err
+}
+
+func (r *run) takeAway(ctx context.Context, e Entry, d Decision) (Decision, error) {
+	if err := r.may(ctx, e, d); err != nil {
 		return d, err
 	}
 	version := d.seen
 	if d.Verb == Delete {
 		version = "" // takes them all, so the mark shows whether another one came
 	}
-	m, err := r.Destination.UpdateVersion(ctx, k.entry.Name, version, d.patch)
+	m, err := r.Destination.UpdateVersion(ctx, e.Name, version, d.patch)
 	switch {
 	case errors.Is(err, secret.ErrNotFound):
 		return verdict(Skip, ReasonVanished), nil
 	case err != nil:
-		return d, fmt.Errorf("%s %q: %w", d.Verb, k.entry.Name, err)
+		return d, fmt.Errorf("%s %q: %w", d.Verb, e.Name, err)
 	case d.Verb == Disable:
 		return d, nil
 	case m.Version != d.seen:
 		return verdict(Conflict, ReasonBothChanged), nil
 	}
-	if err := r.Destination.Delete(ctx, k.entry.Name); err != nil {
-		return d, fmt.Errorf("delete %q: %w", k.entry.Name, err)
+	if err := r.Destination.Delete(ctx, e.Name); err != nil {
+		return d, fmt.Errorf("delete %q: %w", e.Name, err)
 	}
 	return d, nil
 }

@@ -1,9 +1,11 @@
 package vaultsync_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
+	"github.com/keyferry/keyferry/secret"
 	"github.com/keyferry/keyferry/vaultsync"
 )
 
@@ -170,7 +172,10 @@ func TestRotatingIsLeftAlone(t *testing.T) {
 		asked := map[string]bool{}
 		rotating := r.engine(func(o *vaultsync.Options) {
 			o.Workers = 1
-			o.Rotating = asking(asked, true)
+			o.Apart = func(_ context.Context, name string, _ func(context.Context) error) error {
+				asked[name] = true
+				return secret.ErrLeaseHeld
+			}
 		})
 		report, err := rotating.Sync(t.Context(), vaultsync.Scope{})
 		r.ended(err, nil)

@@ -141,7 +141,7 @@ var meanings = map[Reason]string{
 	ReasonRenamed:         "its source is copied under another name now; this copy is kept",
 	ReasonNotPlanned:      "came up after the plan was made",
 	ReasonNotJSON:         "Vault sent a field that is not JSON",
-	ReasonRotating:        "a rotation of it is under way; the next run looks again",
+	ReasonRotating:        "a rotation of it is under way, or was while this run looked; the next run looks again",
 
 	ReasonTooLarge:            "over 25,600 bytes, which Key Vault does not hold",
 	ReasonNameCollision:       "several Vault paths want this name: map one of them, or set onCollision: suffix",

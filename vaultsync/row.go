@@ -23,6 +23,7 @@ type row struct {
 	authority string
 	removed   string            // the tag removed-by-sync
 	rotation  string            // the tag rotation-state
+	rotates   bool              // its tags choose a rotator
 	foreign   map[string]string // tags that are not Keyferry's; nil when there are none
 	tags      map[string]string // all of them; only when the secret was read by itself
 	print     [16]byte          // of all tags and the content type
@@ -45,6 +46,7 @@ func newRow(m secret.Meta) *row {
 		migrated:  m.Tags[secret.TagMigrationDate],
 		authority: m.Tags[secret.TagAuthority],
 		rotation:  m.Tags[secret.TagRotationState],
+		rotates:   m.Tags[secret.TagRotationType] != "" || m.Tags[secret.TagProviderAddress] != "",
 		removed:   m.Tags[secret.TagRemoved],
 		print:     tagPrint(m.Tags, m.ContentType),
 		disabled:  !m.Enabled,

@@ -123,7 +123,7 @@ func (r *run) conclude(ctx context.Context, k knowledge) (Decision, error) {
 	case r.report.Planned:
 		return d, nil
 	}
-	done, err := r.apply(ctx, k.entry, d)
+	done, err := r.apply(ctx, k, d)
 	if d.Verb == Create && done.Reason == ReasonDestinationDeleted {
 		return r.again(ctx, k)
 	}
@@ -144,7 +144,7 @@ func (r *run) again(ctx context.Context, k knowledge) (Decision, error) {
 	if d.Verb != Recover || r.plan != nil { // a plan said create
 		return verdict(Conflict, ReasonDestinationDeleted), nil
 	}
-	return r.apply(ctx, k.entry, d)
+	return r.apply(ctx, k, d)
 }
 
 // listDeleted reads the names that deleted secrets hold. Who may not list them learns of each when writing to it.

@@ -16,17 +16,6 @@ import (
 	"github.com/keyferry/keyferry/vaultsync"
 )
 
-// asking answers whether a rotation is under way, and notes who asked.
-func asking(asked map[string]bool, answer bool) func(context.Context, string) (bool, error) {
-	var mu sync.Mutex
-	return func(_ context.Context, name string) (bool, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		asked[name] = true
-		return answer, nil
-	}
-}
-
 // desk takes alerts, or refuses them.
 type desk struct {
 	mu      sync.Mutex

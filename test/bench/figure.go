@@ -25,6 +25,8 @@ func figures() []figure {
 	return []figure{
 		coldStart(),
 		binarySize(),
+		rotationCalls(),
+		rotationOverhead(),
 		firstSpeedup(),
 		noopSpeedup(),
 		noopCallsOverFormula(),

@@ -43,6 +43,8 @@ type lab struct {
 	noops  map[int]runs    // by size
 	limits *limits
 	bound  *ceiling
+
+	rotations *rotations // after their events were answered
 }
 
 // vault finds the Vault: the real one of the tests, or else an emulated one.

@@ -7,8 +7,10 @@
 // in the same run, so that it says something on any machine. The secrets of the
 // sync's figures lie in the Vault of KEYFERRY_TEST_VAULT_ADDR and
 // KEYFERRY_TEST_VAULT_TOKEN, in mounts that are removed again, or in the emulator
-// when there is none. The exit code is 1 when a figure could not be measured; the
-// aims are shown and are for people to judge.
+// when there is none. The passwords of the rotation's figures lie in the PostgreSQL
+// of KEYFERRY_TEST_POSTGRES, in roles that are dropped again. The exit code is 1
+// when a figure could not be measured; the aims are shown and are for people to
+// judge.
 package main
 
 import (
