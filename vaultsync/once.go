@@ -2,16 +2,27 @@ package vaultsync
 
 import (
 	"context"
-	"sync"
 )
 
-// once makes f run for the first caller only; everybody gets its result.
+// once makes f run for the first caller only. Everybody gets its result, or the cause for which their own context ended
+// before it was there.
 func once[T any](f func(context.Context) (T, error)) func(context.Context) (T, error) {
-	var do sync.Once
+	turn := make(chan struct{}, 1)
+	var done bool
 	var result T
 	var err error
 	return func(ctx context.Context) (T, error) {
-		do.Do(func() { result, err = f(ctx) })
+		select {
+		case turn <- struct{}{}:
+		case <-ctx.Done():
+			var none T
+			return none, context.Cause(ctx)
+		}
+		defer func() { <-turn }()
+		if !done {
+			result, err = f(ctx)
+			done = true
+		}
 		return result, err
 	}
 }
