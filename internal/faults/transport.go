@@ -25,20 +25,21 @@ type transport struct{ handler http.Handler }
 // RoundTrip returns when the head of the answer is there.
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Context().Err() != nil {
-		closeBody(req)
+		closeBody(req.Body)
 		return nil, context.Cause(req.Context())
 	}
 	ctx, cancel := context.WithCancel(req.Context())
 	served, err := arrive(ctx, req)
 	if err != nil {
 		cancel()
-		closeBody(req)
+		closeBody(req.Body)
 		return nil, err
 	}
 	w := newResponse(req, cancel)
+	body := req.Body // a client may change its request once it has the whole answer, as azcore does after a challenge
 	go func() {
 		defer cancel()
-		defer closeBody(req)
+		defer closeBody(body)
 		aborted := true
 		defer func() {
 			if r := recover(); r != nil && r != http.ErrAbortHandler {
@@ -96,8 +97,8 @@ func arrive(ctx context.Context, req *http.Request) (*http.Request, error) {
 	return served, nil
 }
 
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		_ = req.Body.Close()
+func closeBody(body io.Closer) {
+	if body != nil {
+		_ = body.Close()
 	}
 }
