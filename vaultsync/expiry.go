@@ -20,8 +20,11 @@ const (
 // wantExpiry is when a copy should expire; zero: never. has is what it carries now. Vault's own deletion time wins
 // over everything; a date that lies far enough ahead stays, so that a run without changes writes nothing.
 func wantExpiry(e Entry, s State, has, now time.Time) time.Time {
-	if s.Deletion.After(now) {
+	switch left := s.Deletion.Sub(now); {
+	case left > suspectAfter:
 		return s.Deletion.UTC().Truncate(time.Second)
+	case left > 0:
+		return has // by Vault's clock it may be deleted already, and that is no announcement
 	}
 	life := DefaultExpiry
 	switch {

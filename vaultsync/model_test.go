@@ -18,8 +18,9 @@ import (
 
 // model is what edits on both sides and syncs must come to, said as simply as it can be said. Names are folded.
 type model struct {
-	source map[string]*original
-	copies map[string]*replica
+	onDelete vaultsync.OnDelete
+	source   map[string]*original
+	copies   map[string]*replica
 }
 
 // original is a path that Vault lists.
@@ -31,13 +32,15 @@ type original struct {
 type replica struct {
 	path   string // of which it is the copy; "" when a person made it
 	value  string
-	byHand bool
+	byHand bool   // a person had it in hand last
+	stands string // "active", "disabled" or "deleted"
 }
 
 func nameOf(path string) string { return secret.FoldName(vaultsync.ComputeName(path)) }
 
-// sync is the rule: what a person wrote stays; who holds a name is kept in step; a name that nobody holds, or whose
-// holder is no longer in Vault, goes to its only claimant.
+// sync is the rule: what a person wrote or switched off stays; who holds a name is kept in step; a name that nobody
+// holds, or whose holder is no longer in Vault, goes to its only claimant; what is left without a source is removed as
+// the rule says, unless nothing at all is left, and comes back with it.
 func (m model) sync() {
 	claims := map[string][]string{}
 	for path := range m.source {
@@ -46,17 +49,22 @@ func (m model) sync() {
 	for name, paths := range claims {
 		c := m.copies[name]
 		if c == nil && len(paths) == 1 && m.source[paths[0]].value != "" {
-			c = &replica{path: paths[0]}
+			c = &replica{path: paths[0], stands: "active"}
 			m.copies[name] = c
 		}
-		if c == nil || c.byHand {
+		if c == nil || c.byHand || c.stands == "deleted" && (len(paths) > 1 || paths[0] != c.path) {
 			continue
 		}
 		if m.source[c.path] == nil && len(paths) == 1 && m.source[paths[0]].value != "" {
 			c.path = paths[0]
 		}
 		if o := m.source[c.path]; o != nil && o.value != "" {
-			c.value = o.value
+			c.value, c.stands = o.value, "active"
+		}
+	}
+	for _, c := range m.copies {
+		if o := m.source[c.path]; (o == nil || o.value == "") && !c.byHand && c.stands == "active" && len(m.source) > 0 {
+			c.stands = map[vaultsync.OnDelete]string{"": "active", "disable": "disabled", "delete": "deleted"}[m.onDelete]
 		}
 	}
 }
@@ -68,13 +76,14 @@ func TestModel(t *testing.T) {
 		rapid.Check(timeless{t}, func(rt *rapid.T) {
 			r := newRig(t, emulated())
 			version := rapid.IntRange(1, 2).Draw(rt, "version of KV")
+			policy := rapid.SampledFrom([]vaultsync.OnDelete{vaultsync.DeleteKeep, vaultsync.DeleteDisable, vaultsync.DeleteDelete}).Draw(rt, "onDelete")
 			w := &world{
-				T: rt, rig: r, mount: r.mount(version),
-				model: model{source: map[string]*original{}, copies: map[string]*replica{}},
+				T: rt, rig: r, mount: r.mount(version, onDelete(policy)),
+				model: model{onDelete: policy, source: map[string]*original{}, copies: map[string]*replica{}},
 				paths: rapid.SampledFrom([]string{"a", "A", "b", "a/b", "a-b", "a_b", "c/d", "C d", "e/f%g", "日/h"}),
 			}
 			rt.Repeat(map[string]func(*rapid.T){
-				"put": w.put, "put again": w.put, "remove": w.remove, "wipe": w.wipe, "edit": w.edit, "edit with tags": w.editTagged,
+				"put": w.put, "put again": w.put, "remove": w.remove, "wipe": w.wipe, "edit": w.edit, "edit with tags": w.editTagged, "switch off": w.switchOff,
 				"tag": w.addTag, "sync": w.syncs, "sync again": w.syncs, "wait": func(*rapid.T) { r.pass(10 * time.Minute) },
 				"": func(*rapid.T) { r.pass(time.Second) },
 			})
@@ -139,14 +148,18 @@ func (w *world) wipe(t *rapid.T) {
 func (w *world) edit(t *rapid.T) {
 	name := vaultsync.ComputeName(w.paths.Draw(t, "path"))
 	value := fmt.Sprintf("by hand %d", rapid.IntRange(1, 3).Draw(t, "value"))
+	if c := w.model.copies[secret.FoldName(name)]; c != nil && c.stands == "deleted" {
+		return // Key Vault refuses it
+	}
 	w.rig.set(name, value, nil)
-	w.model.copies[secret.FoldName(name)] = &replica{value: value, byHand: true}
+	w.model.copies[secret.FoldName(name)] = &replica{value: value, byHand: true, stands: "active"}
 }
 
+// copied draws a copy that is there and on; false when there is none.
 func (w *world) copied(t *rapid.T) (string, bool) {
 	var names []string
 	for name, c := range w.model.copies {
-		if c.path != "" {
+		if c.path != "" && c.stands == "active" {
 			names = append(names, name)
 		}
 	}
@@ -162,6 +175,13 @@ func (w *world) editTagged(t *rapid.T) {
 		value := fmt.Sprintf("by hand %d", rapid.IntRange(1, 3).Draw(t, "value"))
 		w.rig.set(name, value, w.rig.copied(name).Tags)
 		w.model.copies[name].value, w.model.copies[name].byHand = value, true
+	}
+}
+
+func (w *world) switchOff(t *rapid.T) {
+	if name, ok := w.copied(t); ok {
+		w.rig.enable(name, false)
+		w.model.copies[name].byHand, w.model.copies[name].stands = true, "disabled"
 	}
 }
 
@@ -191,7 +211,7 @@ func (w *world) syncs(t *rapid.T) {
 	w.model.sync()
 	want, got := map[string]string{}, map[string]string{}
 	for name, c := range w.model.copies {
-		want[name] = c.value
+		want[name] = c.value + " " + c.stands
 	}
 	for _, s := range w.rig.store.Secrets() {
 		if s.Name == secret.HashKeyName {
@@ -201,7 +221,11 @@ func (w *world) syncs(t *rapid.T) {
 		if _, twice := got[name]; twice {
 			t.Errorf("%s is there twice", s.Name)
 		}
-		got[name] = s.CurrentVersion().Value
+		stands := string(s.State)
+		if s.CurrentVersion().Disabled && stands == "active" {
+			stands = "disabled"
+		}
+		got[name] = s.CurrentVersion().Value + " " + stands
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("key vault (-model +got)\n%s\nlast sync: %s", diff, strings.Join(lines(report), "\n"))

@@ -56,7 +56,7 @@ func newRig(t *testing.T, s server) *rig {
 	r.leases = state.NewMemory(r.now)
 	r.source = r.open(vault.Token(secret.New(s.root)))
 	r.destination = r.openKeyVault()
-	sdk, err := azsecrets.NewClient(keyVaultURL, token("a person"), &azsecrets.ClientOptions{
+	sdk, err := azsecrets.NewClient(keyVaultURL, bearer("a person"), &azsecrets.ClientOptions{
 		ClientOptions: azcore.ClientOptions{Transport: sdkTransport{faults.Transport(keyVault)}, Retry: policy.RetryOptions{MaxRetries: -1}},
 	})
 	r.must(err)
@@ -74,7 +74,7 @@ func (r *rig) open(auth vault.Auth) vaultsync.Source {
 
 func (r *rig) openKeyVault() vaultsync.Destination {
 	r.t.Helper()
-	c, err := keyvault.New(keyvault.Options{URL: keyVaultURL, Credential: token("keyferry"), Transport: faults.Transport(r.toKeyVault)})
+	c, err := keyvault.New(keyvault.Options{URL: keyVaultURL, Credential: bearer("keyferry"), Transport: faults.Transport(r.toKeyVault)})
 	r.must(err)
 	return c
 }
@@ -92,9 +92,9 @@ func (l leaser) Renew(ctx context.Context, held state.Lease) error {
 	return l.Memory.Renew(ctx, held)
 }
 
-type token string
+type bearer string
 
-func (s token) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+func (s bearer) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	return azcore.AccessToken{Token: string(s), ExpiresOn: time.Now().Add(1000 * time.Hour)}, nil
 }
 

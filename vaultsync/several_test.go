@@ -25,7 +25,7 @@ func toward(destination string) func(*vaultsync.Rule) {
 func (r *rig) beside(name string) (func(...func(*vaultsync.Options)) *vaultsync.Engine, *kvemulator.Vault) {
 	r.t.Helper()
 	store := kvemulator.New(kvemulator.Options{Name: name, Now: r.now, CreateLimit: 300, TransactionLimit: 4000})
-	client, err := keyvault.New(keyvault.Options{URL: "https://" + name + ".vault.azure.net", Credential: token("keyferry"), Transport: faults.Transport(store)})
+	client, err := keyvault.New(keyvault.Options{URL: "https://" + name + ".vault.azure.net", Credential: bearer("keyferry"), Transport: faults.Transport(store)})
 	r.must(err)
 	return func(edits ...func(*vaultsync.Options)) *vaultsync.Engine {
 		return r.engine(append([]func(*vaultsync.Options){func(o *vaultsync.Options) {
