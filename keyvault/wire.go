@@ -51,14 +51,17 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 		return nil, fail(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
+	var body bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n <= maxAnswer {
+		body.Grow(int(n) + bytes.MinRead)
+	}
+	if _, err := body.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1)); err != nil {
 		return nil, fail(err)
 	}
-	if len(body) > maxAnswer {
+	if body.Len() > maxAnswer {
 		return nil, &failure{kind: secret.ErrUnavailable, why: "the answer is too large to be Key Vault's"}
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.Body = io.NopCloser(&body)
 	dropBadChallenge(resp)
 	return resp, nil
 }

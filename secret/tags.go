@@ -62,10 +62,16 @@ func IsOwnTag(name string) bool {
 	return false
 }
 
+// Making a replacer costs more than using it, and an estate has many paths.
+var (
+	escapePath   = strings.NewReplacer("%", "%25", "#", "%23")
+	unescapePath = strings.NewReplacer("%23", "#", "%25", "%")
+)
+
 // EncodePath is the vault-path tag: "<mount>/<path>" or "<mount>/<path>#<key>". A '%' or '#' of the path is percent
 // encoded, so that two places in Vault never share a tag. What is longer than a tag is cut and ends in a hash.
 func EncodePath(mount, path, key string) string {
-	escape := strings.NewReplacer("%", "%25", "#", "%23").Replace
+	escape := escapePath.Replace
 	s := escape(strings.Trim(mount, "/")) + "/" + escape(path)
 	if key != "" {
 		s += "#" + escape(key)
@@ -80,7 +86,7 @@ func DecodePath(tag string) (path, key string, ok bool) {
 		return "", "", false
 	}
 	place, key, _ := strings.Cut(tag, "#")
-	unescape := strings.NewReplacer("%23", "#", "%25", "%").Replace
+	unescape := unescapePath.Replace
 	path, key = unescape(place), unescape(key)
 	return path, key, EncodePath(path[:max(0, strings.IndexByte(path, '/'))], path[strings.IndexByte(path, '/')+1:], key) == tag
 }

@@ -124,6 +124,9 @@ func (c *Client) send(ctx context.Context, token secret.Value, r request) (answe
 		return answer{}, broken(ctx, attempt, err)
 	}
 	var body bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n <= r.limit {
+		body.Grow(int(n) + bytes.MinRead)
+	}
 	if _, err := io.Copy(&body, http.MaxBytesReader(nil, resp.Body, r.limit)); err != nil {
 		return answer{}, broken(ctx, attempt, err)
 	}

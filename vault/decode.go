@@ -1,9 +1,7 @@
 package vault
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -27,11 +25,7 @@ func decode(body []byte, into any, what string) error {
 	if !utf8.Valid(body) {
 		return malformed(what)
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if d.Decode(into) != nil {
-		return malformed(what)
-	}
-	if _, err := d.Token(); err != io.EOF {
+	if json.Unmarshal(body, into) != nil {
 		return malformed(what)
 	}
 	return nil

@@ -11,15 +11,12 @@ import (
 type census struct {
 	mu      sync.Mutex
 	entries []Entry                     // by number
-	states  []State                     // by number; below 0 the Version is notRead or asked
+	states  []glimpse                   // by number
 	numbers map[string]map[string]int32 // by source and Ref
 }
 
-const (
-	notRead = -1 // Version of a state that was not read
-	asked   = -2 // Version of a state that is to be read because both sides have the secret
-	unmet   = -1 // number of a secret that only the destination has shown
-)
+// unmet is the number of a secret that only the destination has shown.
+const unmet = -1
 
 // number finds a secret by its id. ok is false when nobody has shown it.
 func (c *census) number(id ident) (n int32, ok bool) {
@@ -41,13 +38,13 @@ func (c *census) setNumber(id ident, n int32) {
 func (c *census) found(e Entry) (n int32, met bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := State{Version: notRead}
+	var g glimpse
 	if _, met = c.number(e.id()); met {
-		s.Version = asked
+		g.sight = asked
 	}
 	n = int32(len(c.entries))
 	c.setNumber(e.id(), n)
-	c.entries, c.states = append(c.entries, e), append(c.states, s)
+	c.entries, c.states = append(c.entries, e), append(c.states, g)
 	return n, met
 }
 
@@ -61,8 +58,8 @@ func (c *census) copied(id ident) (n int32, ref string, met bool) {
 		c.setNumber(id, unmet)
 		return unmet, "", false
 	}
-	if met = c.states[n].Version == notRead; met {
-		c.states[n].Version = asked
+	if met = c.states[n].sight == unseen; met {
+		c.states[n].sight = asked
 	}
 	return n, c.entries[n].Ref, met
 }
@@ -89,7 +86,7 @@ func (c *census) learn(id ident, s State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if n, ok := c.number(id); ok && n != unmet {
-		c.states[n] = s
+		c.states[n] = glimpseOf(s)
 	}
 }
 
@@ -98,8 +95,8 @@ func (c *census) state(id ident) (s State, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, ok := c.number(id)
-	if !ok || n == unmet || c.states[n].Version < 0 {
+	if !ok || n == unmet || c.states[n].sight != seen {
 		return State{}, false
 	}
-	return c.states[n], true
+	return c.states[n].state(), true
 }

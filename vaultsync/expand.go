@@ -18,6 +18,9 @@ import (
 // expand puts one entry for each field in the place of every entry of an as:key rule. The fields of a secret that did
 // not move are those it was copied with; of any other the data is read, once for all its fields.
 func (r *run) expand(ctx context.Context) error {
+	if !slices.ContainsFunc(r.entries, func(e Entry) bool { return e.Rule.As == ShapeKey }) {
+		return nil
+	}
 	var plain, whole []Entry
 	for _, e := range r.entries {
 		if e.Rule.As == ShapeKey {
@@ -26,9 +29,6 @@ func (r *run) expand(ctx context.Context) error {
 		} else {
 			plain = append(plain, e)
 		}
-	}
-	if len(whole) == 0 {
-		return nil
 	}
 	copies := r.copiesByPath()
 	var mu sync.Mutex
