@@ -41,9 +41,9 @@ func Main(p Process) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if _, set := p.LookupEnv("GOGC"); !set {
-		// What a sync remembers of a large estate is most of the memory: twice that, as by default, is too much for the
-		// smallest plans.
-		debug.SetGCPercent(50)
+		// Most of the memory is what a sync remembers of a large estate. The default lets it grow to twice that, for less
+		// work; but a sync waits more than it works, and the smallest plans are short of memory.
+		debug.SetGCPercent(30)
 	}
 	root := p.root()
 	root.SetArgs(p.Args)

@@ -85,8 +85,9 @@ func (c *census) take() []Entry {
 func (c *census) learn(id ident, s State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n, ok := c.number(id); ok && n != unmet {
-		c.states[n] = glimpseOf(s)
+	n, ok := c.number(id)
+	if g := glimpseOf(s); ok && n != unmet && int(g.version) == s.Version { // else it is read again when it is needed
+		c.states[n] = g
 	}
 }
 

@@ -112,11 +112,18 @@ func nameAll(entries []Entry, holder func(name string) ident) {
 			e.Fault = ReasonNameEmpty
 			continue
 		}
-		if suffixed := e.suffixed(); e.Rule.OnCollision == CollisionSuffix && holder(suffixed) == e.id() {
+		if e.Rule.OnCollision != CollisionSuffix {
+			continue
+		}
+		if suffixed := e.suffixed(); holder(suffixed) == e.id() {
 			e.Name = suffixed
 		}
 	}
-	for _, rivals := range contested(entries, holder) {
+	contests := contested(entries, holder)
+	if len(contests) == 0 {
+		return
+	}
+	for _, rivals := range contests {
 		if e := &entries[rivals.loser]; e.Rule.OnCollision == CollisionSuffix {
 			e.Name = e.suffixed()
 		} else {

@@ -36,7 +36,7 @@ type estate struct {
 
 // newEstate makes and fills a mount of its own in the Vault at the address.
 func newEstate(ctx context.Context, address, token string, size int) (*estate, error) {
-	name := "bench-" + strings.ToLower(rand.Text())
+	name := "bench-" + strings.ToLower(rand.Text()[:8])
 	e := &estate{
 		size: size, address: address, token: token, mount: vaultsync.Mount{Path: name},
 		near: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: seeders}},
