@@ -33,8 +33,8 @@ func figures() []figure {
 		noopVsLimit(),
 		ceilingRatio(),
 		ceiling429Share(),
-		peakRSS(),
 		costGrowth(),
+		peakRSS(),
 	}
 }
 

@@ -27,6 +27,7 @@ type copied struct {
 	*estate
 	far   *far
 	first time.Duration // what the first copy took
+	noops []noop        // the runs since
 }
 
 // lab holds what several figures need. Each part is made by the first figure
@@ -40,7 +41,6 @@ type lab struct {
 
 	copies map[int]*copied // by size
 	naive  time.Duration   // per secret
-	noops  map[int]runs    // by size
 	limits *limits
 	bound  *ceiling
 

@@ -5,51 +5,45 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 )
 
-// runs is the product run several times over an estate that is copied already.
-type runs struct {
-	took, cpu time.Duration // the median
-	rss       int           // the highest
-	calls     counts        // of the last
+// noop is one run of the product over an estate that is copied already.
+type noop struct {
+	outcome
+	calls counts
 }
 
-// noop runs the product so many times, an odd number, where nothing is to be done.
-func (l *lab) noop(ctx context.Context, size, times int) (runs, error) {
-	if r, done := l.noops[size]; done {
-		return r, nil
-	}
+// noops runs the product until it was run so often where nothing is to be done,
+// and returns all these runs.
+func (l *lab) noops(ctx context.Context, size, times int) ([]noop, error) {
 	c, err := l.copied(ctx, size)
 	if err != nil {
-		return runs{}, err
+		return nil, err
 	}
-	var all []outcome
-	var r runs
-	for range times {
+	for len(c.noops) < times {
 		if _, err := c.far.counts(ctx); err != nil {
-			return runs{}, err
+			return nil, err
 		}
-		o, err := l.runProduct(ctx, c.estate, c.far, 0)
-		if err != nil {
-			return runs{}, fmt.Errorf("sync again: %w", err)
+		var n noop
+		if n.outcome, err = l.runProduct(ctx, c.estate, c.far, 0); err != nil {
+			return nil, fmt.Errorf("sync again: %w", err)
 		}
-		if r.calls, err = c.far.counts(ctx); err != nil {
-			return runs{}, err
+		if n.calls, err = c.far.counts(ctx); err != nil {
+			return nil, err
 		}
-		all = append(all, o)
-		r.rss = max(r.rss, o.rss)
+		c.noops = append(c.noops, n)
 	}
-	slices.SortFunc(all, func(a, b outcome) int { return cmp.Compare(a.took, b.took) })
-	r.took, r.cpu = all[times/2].took, all[times/2].cpu
-	if l.noops == nil {
-		l.noops = map[int]runs{}
-	}
-	l.noops[size] = r
-	return r, nil
+	return c.noops, nil
 }
 
-// noopTimes is how often the estate at a distance is synced again.
+// median is the run of medium length.
+func median(all []noop) noop {
+	sorted := slices.SortedFunc(slices.Values(all), func(a, b noop) int { return cmp.Compare(a.took, b.took) })
+	return sorted[len(sorted)/2]
+}
+
+// noopTimes is how often the estate at a distance is synced again: an odd number
+// has a median.
 const noopTimes = 3
 
 // noopSpeedup compares a sync that finds no change with the naive loop, which
@@ -62,10 +56,11 @@ func noopSpeedup() figure {
 			if err != nil {
 				return 0, "", err
 			}
-			r, err := l.noop(ctx, estateSize, noopTimes)
+			all, err := l.noops(ctx, estateSize, noopTimes)
 			if err != nil {
 				return 0, "", err
 			}
+			r := median(all)
 			return rate(estateSize, r.took) / rate(1, naive), l.against("no-op sync", estateSize, r.took), nil
 		},
 	}
