@@ -27,8 +27,6 @@ func TestFuse(t *testing.T) {
 	}{
 		{"ten by default", vaultsync.Limits{}, 20, 10, 0, false},
 		{"eleven by default", vaultsync.Limits{}, 20, 11, 0, true},
-		{"five in a hundred by default", vaultsync.Limits{}, 285, 15, 0, false},
-		{"more than five in a hundred", vaultsync.Limits{}, 285, 16, 0, true},
 		{"a number of one's own", vaultsync.Limits{Removals: 2}, 5, 2, 0, false},
 		{"over a number of one's own", vaultsync.Limits{Removals: 2}, 5, 3, 0, true},
 		{"a share of one's own", vaultsync.Limits{Removals: 1, RemovalShare: 0.5}, 5, 5, 0, false},

@@ -141,7 +141,7 @@ func TestMovedSincePlan(t *testing.T) {
 	} {
 		for _, version := range c.versions {
 			t.Run(fmt.Sprintf("%s/v%d", what, version), func(t *testing.T) {
-				scenario(t, func(t *testing.T, r *rig) {
+				onEmulator(t, func(t *testing.T, r *rig) {
 					m := estateOfVerbs(r, version)
 					plan := r.planned(vaultsync.Scope{})
 					r.pass(time.Hour)

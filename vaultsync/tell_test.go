@@ -245,25 +245,3 @@ func TestLastReport(t *testing.T) {
 		}
 	})
 }
-
-// TestManyConflicts: a report too long to be kept whole does not make its conflicts new in every run.
-func TestManyConflicts(t *testing.T) {
-	onEmulator(t, func(t *testing.T, r *rig) {
-		m := r.mount(2)
-		for i := range 1100 {
-			name := fmt.Sprintf("s%d", i)
-			m.put(name, `{"password":"one"}`)
-			r.must(r.store.Seed(foreign(name)))
-		}
-		d := &desk{}
-		e := r.telling(d)
-		run := func(want ...string) {
-			t.Helper()
-			_, err := e.Sync(t.Context(), vaultsync.Scope{})
-			r.ended(err, nil)
-			d.wants(t, want...)
-		}
-		run("Conflict keyvault")
-		run()
-	})
-}
