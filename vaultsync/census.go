@@ -34,13 +34,20 @@ func (c *census) setNumber(id ident, n int32) {
 	c.numbers[id.source][id.ref] = n
 }
 
-// found adds a secret of the source. met reports whether the destination has shown a copy of it.
-func (c *census) found(e Entry) (n int32, met bool) {
+// found adds a secret of the source, with its state where the listing told it. met reports whether the destination has
+// shown a copy of it, so that its state is to be read.
+func (c *census) found(e Entry, told *State) (n int32, met bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var g glimpse
-	if _, met = c.number(e.id()); met {
-		g.sight = asked
+	if told != nil {
+		g = glimpseOf(*told)
+	}
+	if told == nil || int(g.version) != told.Version { // a version no glimpse holds is read when it is needed
+		g = glimpse{}
+		if _, met = c.number(e.id()); met {
+			g.sight = asked
+		}
 	}
 	n = int32(len(c.entries))
 	c.setNumber(e.id(), n)

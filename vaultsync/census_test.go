@@ -26,7 +26,7 @@ func TestStateSurvivesTheCensus(t *testing.T) {
 	} {
 		var c census
 		e := Entry{Rule: rule, Path: "a", Ref: "secret/a"}
-		c.found(e)
+		c.found(e, nil)
 		if _, known := c.state(e.id()); known {
 			t.Errorf("%s: known before it was learned", name)
 		}
@@ -42,7 +42,7 @@ func TestStateSurvivesTheCensus(t *testing.T) {
 func TestBothSidesMeetOnce(t *testing.T) {
 	e := Entry{Rule: &Rule{}, Path: "a", Ref: "secret/a"}
 	var c census
-	if _, met := c.found(e); met {
+	if _, met := c.found(e, nil); met {
 		t.Error("met before the destination showed it")
 	}
 	for i, want := range []bool{true, false} {
@@ -59,7 +59,7 @@ func TestBothSidesMeetOnce(t *testing.T) {
 	if _, known := c.state(e.id()); known {
 		t.Error("a state of what the source has not shown")
 	}
-	if _, met := c.found(e); !met {
+	if _, met := c.found(e, nil); !met {
 		t.Error("not met although the destination showed it")
 	}
 	if _, _, met := c.copied(e.id()); met {
@@ -102,7 +102,7 @@ func TestLookaheadHoldsNobodyUp(t *testing.T) {
 			if p == "old" {
 				e.Mount.Version = 1
 			}
-			n, _ := c.found(e)
+			n, _ := c.found(e, nil)
 			l.read(t.Context(), n)
 		}
 		if time.Since(began) > 0 {
@@ -127,7 +127,7 @@ func TestLookaheadEndsWithItsContext(t *testing.T) {
 		l := lookahead{engine: &Engine{Options{Sources: map[string]Source{DefaultSource: source}, Workers: 1}}, census: c}
 		ctx, stop := context.WithCancel(t.Context())
 		for _, p := range []string{"a", "b", "c"} {
-			n, _ := c.found(Entry{Rule: &Rule{}, Mount: Mount{Path: "secret", Version: 2}, Path: p, Ref: "secret/" + p})
+			n, _ := c.found(Entry{Rule: &Rule{}, Mount: Mount{Path: "secret", Version: 2}, Path: p, Ref: "secret/" + p}, nil)
 			l.read(ctx, n)
 		}
 		synctest.Wait()

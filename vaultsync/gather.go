@@ -53,11 +53,14 @@ func (e *Engine) gather(ctx context.Context, s Scope, report *Report) (*gathered
 	both.Go(func() error {
 		var err error
 		g.proof, err = e.walk(listing, report, func(entry Entry, told *State) {
-			n, met := g.source.found(entry)
-			switch {
-			case told != nil && !s.Full:
-				g.source.learn(entry.id(), entry.keep(*told))
-			case met:
+			if told != nil {
+				kept := entry.keep(*told)
+				told = &kept
+			}
+			if s.Full {
+				told = nil // trust no fingerprint
+			}
+			if n, met := g.source.found(entry, told); met {
 				ahead.read(reading, n)
 			}
 		})
